@@ -1,0 +1,1 @@
+"""High availability for the instances of an OpenStack cloud."""

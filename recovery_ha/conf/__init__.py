@@ -1,0 +1,117 @@
+"""Options, one module per group; configuration is a value, never a global."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from oslo_config import cfg
+from oslo_log import log
+from oslo_policy import opts as policy_opts
+
+from recovery_ha.conf import (
+    api,
+    database,
+    default,
+    engine,
+    host_failure,
+    instance_failure,
+    nova,
+    process_failure,
+    recovery_flows,
+)
+
+MODULES = (
+    default,
+    api,
+    database,
+    engine,
+    nova,
+    host_failure,
+    instance_failure,
+    process_failure,
+    recovery_flows,
+)
+
+#: The file that holds the operator's own recovery flows.
+CUSTOM_FLOWS_FILE = "recovery-ha-custom-recovery-methods.conf"
+_DEFAULT_LEVELS = [
+    "amqp=WARN",
+    "amqplib=WARN",
+    "keystoneauth=WARN",
+    "keystonemiddleware=WARN",
+    "openstack=WARN",
+    "oslo.messaging=INFO",
+    "oslo_messaging=INFO",
+    "sqlalchemy=WARN",
+    "stevedore=WARN",
+    "taskflow=WARN",
+    "urllib3=WARN",
+]
+
+
+def new_config(
+    argv: Sequence[str],
+    *,
+    prog: str = "recovery-ha",
+    cli_opts: Sequence[Any] = (),
+    default_config_files: Sequence[str] | None = None,
+) -> cfg.ConfigOpts:
+    """Read the configuration and set nothing global.
+
+    :param argv: command line without the program's name; ``--config-file``
+        (repeatable) and ``--config-dir`` are understood, as are oslo.log's.
+    :param prog: the program's name, for its help text.
+    :param cli_opts: further options of the command line.
+    :param default_config_files: read when the command line names none; None
+        looks in ``/etc/recovery_ha`` and the other usual places.
+    :raises SystemExit: for ``--help`` and for bad command lines.
+    :raises oslo_config.cfg.Error: for a file that cannot be read or holds a
+        value that its option does not take.
+    """
+    conf = cfg.ConfigOpts()
+    log.register_options(conf)
+    log.set_defaults(default_log_levels=_DEFAULT_LEVELS)
+    register_all(conf)
+    conf.register_cli_opts(list(cli_opts))
+    if default_config_files is None:
+        default_config_files = cfg.find_config_files(
+            project="recovery_ha", prog="recovery-ha"
+        )
+
+    def parse(arguments: Sequence[str], files: Sequence[str]) -> None:
+        conf(
+            list(arguments),
+            project="recovery_ha",
+            prog=prog,
+            default_config_files=list(files),
+            default_config_dirs=[],
+        )
+
+    parse(argv, default_config_files)
+    # oslo.config cannot add a file to what it has read, so a file of custom
+    # flows that lies beside a main one means reading all of them again.
+    custom = _custom_flow_files(conf.config_file or [])
+    if custom and any(word.startswith("--config-file") for word in argv):
+        words = [word for name in custom for word in ("--config-file", name)]
+        parse([*argv, *words], default_config_files)
+    elif custom:
+        parse(argv, [*default_config_files, *custom])
+    return conf
+
+
+def _custom_flow_files(named: Sequence[str]) -> list[str]:
+    """Return the files of custom flows beside the named ones, once each."""
+    beside = {
+        str(Path(name).with_name(CUSTOM_FLOWS_FILE)): None for name in named
+    }
+    return [
+        name for name in beside if name not in named and Path(name).is_file()
+    ]
+
+
+def register_all(conf: cfg.ConfigOpts) -> None:
+    """Register every option of the service on a configuration."""
+    for module in MODULES:
+        module.register_opts(conf)
+    for group, options in policy_opts.list_opts():
+        conf.register_opts(options, group=group)

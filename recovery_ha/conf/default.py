@@ -1,0 +1,66 @@
+"""Timing of recoveries: Masakari's names, where they still mean something."""
+
+from typing import Any
+
+from oslo_config import cfg
+
+GROUP = "DEFAULT"
+
+OPTS = [
+    cfg.IntOpt(
+        "duplicate_notification_detection_interval",
+        default=180,
+        min=0,
+        help="For how many seconds after a COMPUTE_HOST notification has "
+        "ended an equal one is still refused as a duplicate. All monitors of "
+        "a cluster report the same host, some of them late. Notifications "
+        "that have not ended are compared without any limit of time.",
+    ),
+    cfg.IntOpt(
+        "wait_period_after_service_update",
+        default=180,
+        min=1,
+        help="How many seconds a host recovery waits at most for Nova to see "
+        "the compute service of the failed host as down. It goes on as soon "
+        "as Nova does. When the time is over, nothing is evacuated and the "
+        "attempt fails.",
+    ),
+    cfg.IntOpt(
+        "wait_period_after_evacuation",
+        default=90,
+        min=1,
+        help="How many seconds an evacuation may go on without any progress "
+        "before it counts as failed. An instance that Nova has not begun "
+        "with waits for the others: each step of any instance of the host "
+        "counts as progress for it.",
+    ),
+    cfg.IntOpt(
+        "wait_period_after_power_off",
+        default=180,
+        min=1,
+        help="How many seconds to wait for an instance to stop.",
+    ),
+    cfg.IntOpt(
+        "host_failure_recovery_threads",
+        default=16,
+        min=1,
+        help="How many instances of one failed host are evacuated at once.",
+    ),
+    cfg.FloatOpt(
+        "verify_interval",
+        default=1.0,
+        min=0.05,
+        help="Seconds between two looks at Nova while something is awaited. "
+        "One look is one list request for all instances of a host.",
+    ),
+]
+
+
+def register_opts(conf: cfg.ConfigOpts) -> None:
+    """Register these options on a configuration."""
+    conf.register_opts(OPTS)
+
+
+def list_opts() -> list[tuple[str, list[Any]]]:
+    """Return group and options, for the sample configuration."""
+    return [(GROUP, OPTS)]

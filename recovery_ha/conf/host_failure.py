@@ -1,0 +1,60 @@
+"""Recovery of failed hosts."""
+
+from typing import Any
+
+from oslo_config import cfg
+
+GROUP = "host_failure"
+
+OPTS = [
+    cfg.BoolOpt(
+        "evacuate_all_instances",
+        default=True,
+        help="Evacuate all instances of a failed host, the HA-enabled ones "
+        "first. If false, only the HA-enabled ones.",
+    ),
+    cfg.StrOpt(
+        "ha_enabled_instance_metadata_key",
+        default="HA_Enabled",
+        help="The metadata key that marks an instance as HA-enabled when its "
+        "value is true.",
+    ),
+    cfg.BoolOpt(
+        "ignore_instances_in_error_state",
+        default=False,
+        help="Leave instances in vm_state error where they are. If false, "
+        "they are evacuated and end in error again.",
+    ),
+    cfg.StrOpt(
+        "service_disable_reason",
+        default="Masakari detected host failed.",
+        help="The reason given to Nova when the compute service of a failed "
+        "host is disabled.",
+    ),
+    cfg.StrOpt(
+        "force_down",
+        default="never",
+        choices=[
+            ("never", "Wait until Nova itself sees the service down."),
+            (
+                "always",
+                (
+                    "Tell Nova at once that the service is down. Only "
+                    "safe where something has made sure that the host is off: an "
+                    "instance that still runs there would run twice."
+                ),
+            ),
+        ],
+        help="How the compute service of a failed host comes to be down.",
+    ),
+]
+
+
+def register_opts(conf: cfg.ConfigOpts) -> None:
+    """Register these options on a configuration."""
+    conf.register_opts(OPTS, group=GROUP)
+
+
+def list_opts() -> list[tuple[str, list[Any]]]:
+    """Return group and options, for the sample configuration."""
+    return [(GROUP, OPTS)]

@@ -1,0 +1,51 @@
+"""Access to Nova: keystoneauth's options and how often it is asked."""
+
+from typing import Any
+
+from keystoneauth1 import loading
+from oslo_config import cfg
+
+GROUP = "nova"
+SERVICE_TYPE = "compute"
+
+#: Seconds an answer may take where ``timeout`` is not set.
+DEFAULT_TIMEOUT = 60
+
+OPTS = [
+    cfg.IntOpt(
+        "read_retries",
+        default=5,
+        min=0,
+        help="How many times a request that only reads is repeated, with "
+        "growing pauses, when Nova or Keystone do not answer or answer that "
+        "they are busy. Requests that change something are not repeated "
+        "before Nova was asked what became of them.",
+    ),
+]
+
+
+def register_opts(conf: cfg.ConfigOpts) -> None:
+    """Register these options, and keystoneauth's, on a configuration."""
+    loading.register_auth_conf_options(conf, GROUP)
+    loading.register_session_conf_options(conf, GROUP)
+    loading.register_adapter_conf_options(conf, GROUP)
+    conf.register_opts(OPTS, group=GROUP)
+    conf.set_default("service_type", SERVICE_TYPE, group=GROUP)
+    conf.set_default("timeout", DEFAULT_TIMEOUT, group=GROUP)
+
+
+def list_opts() -> list[tuple[str, list[Any]]]:
+    """Return group and options, for the sample configuration."""
+    password = loading.get_auth_plugin_conf_options("password")
+    return [
+        (
+            GROUP,
+            [
+                *loading.get_auth_common_conf_options(),
+                *password,
+                *loading.get_session_conf_options(),
+                *loading.get_adapter_conf_options(),
+                *OPTS,
+            ],
+        )
+    ]

@@ -1,0 +1,111 @@
+"""Which tasks a recovery is made of, and the syntax they are given in."""
+
+import ast
+import re
+from typing import Any
+
+from oslo_config import cfg, types
+
+GROUP = "taskflow_driver_recovery_flows"
+PHASES = ("pre", "main", "post")
+
+_EXAMPLE = "pre:['task_a'],main:['task_b','task_c'],post:[]"
+_TOKEN = re.compile(
+    r"""\s*(?:(?P<phase>pre|main|post)\s*:\s*(?P<list>\[[^\[\]]*\])\s*,?)"""
+)
+
+
+class TaskLists(types.ConfigType):
+    """The type ``pre:[...],main:[...],post:[...]``.
+
+    Each phase at most once and in any order, each a list of quoted task
+    names. Line breaks, both quotes and a missing comma between two phases
+    are fine. The value is a dict with the three phases as keys.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(type_name="task lists")
+
+    def __call__(self, value: Any) -> dict[str, list[str]]:
+        """Return the parsed value.
+
+        :raises ValueError: with the position of what is wrong and an
+            example.
+        """
+        if isinstance(value, dict):
+            return {phase: list(value.get(phase, ())) for phase in PHASES}
+        text, position = str(value), 0
+        found: dict[str, list[str]] = {}
+        while text[position:].strip():
+            match = _TOKEN.match(text, position)
+            if match is None:
+                raise self._error("what is read here", text, position)
+            phase = match["phase"]
+            if phase in found:
+                raise self._error(f"a second {phase!r}", text, position)
+            found[phase] = self._names(match, text)
+            position = match.end()
+        if not found:
+            raise self._error("an empty value", text, 0)
+        return {phase: found.get(phase, []) for phase in PHASES}
+
+    def _names(self, match: re.Match[str], text: str) -> list[str]:
+        try:
+            names = ast.literal_eval(match["list"])
+        except (SyntaxError, ValueError):
+            names = None
+        if names is None or not all(
+            isinstance(name, str) and name for name in names
+        ):
+            raise self._error(
+                "a list that is not of quoted task names",
+                text,
+                match.start("list"),
+            )
+        return list(names)
+
+    def _error(self, what: str, text: str, position: int) -> ValueError:
+        rest = " ".join(text[position:].split())[:40]
+        return ValueError(
+            f"at character {position + 1} ({rest!r}): {what} is not"
+            f" understood. Example: {_EXAMPLE}"
+        )
+
+    def __repr__(self) -> str:
+        return "TaskLists"
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other)
+
+    def __hash__(self) -> int:
+        return hash(type(self))
+
+    def _formatter(self, value: dict[str, list[str]]) -> str:
+        return ",".join(f"{phase}:{value[phase]!r}" for phase in PHASES)
+
+
+OPTS = [
+    cfg.Opt(
+        "host_auto_failure_recovery_tasks",
+        type=TaskLists(),
+        default={
+            "pre": ["disable_compute_service_task"],
+            "main": ["prepare_HA_enabled_instances_task"],
+            "post": ["evacuate_instances_task"],
+        },
+        help="The tasks that recover a failed host whose segment has the "
+        "recovery method auto, as entry points in "
+        "recovery_ha.task_flow.tasks. They run one after another, those of "
+        "pre first, then main, then post.",
+    ),
+]
+
+
+def register_opts(conf: cfg.ConfigOpts) -> None:
+    """Register these options on a configuration."""
+    conf.register_opts(OPTS, group=GROUP)
+
+
+def list_opts() -> list[tuple[str, list[Any]]]:
+    """Return group and options, for the sample configuration."""
+    return [(GROUP, OPTS)]

@@ -1,0 +1,122 @@
+"""Pages by keyset: what comes after a marker row in a given order."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from recovery_ha.domain import errors
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which part of a list is wanted, in which order.
+
+    :ivar limit: at most so many; None means all.
+    :ivar marker: id or uuid of the last row of the page before.
+    :ivar sort: pairs of column name and ``asc`` or ``desc``.
+    """
+
+    limit: int | None = None
+    marker: str | None = None
+    sort: tuple[tuple[str, str], ...] = ()
+
+
+def by_reference(table: Any, uuid_column: str, reference: str) -> Any:
+    """Return the condition that finds a row by its integer id or its uuid."""
+    if reference.isdecimal():
+        return table.id == int(reference)
+    return getattr(table, uuid_column) == reference
+
+
+def page_rows(
+    connection: Connection,
+    query: sa.Select[Any],
+    table: Any,
+    page: Page,
+    *,
+    sortable: Sequence[str],
+    uuid_column: str = "uuid",
+) -> Sequence[sa.Row[Any]]:
+    """Return the rows of a page.
+
+    Without a unique column at the end of the order, ``created_at`` and
+    ``id`` are added in the direction of the first key, as Masakari does
+    (reference 1.5). NULL sorts before everything else on every database.
+
+    :param query: what to list, with its filters, unordered.
+    :param table: the model that markers and sort keys belong to.
+    :param sortable: the columns a caller may sort by.
+    :raises errors.BadRequest: unknown sort key or marker; it names them.
+    """
+    sort = list(page.sort) or [("created_at", "desc")]
+    for key, _direction in sort:
+        if key not in sortable:
+            raise errors.BadRequest(
+                f"Invalid sort_key {key!r}: allowed are"
+                f" {', '.join(sorted(sortable))}."
+            )
+    chosen = {key for key, _ in sort}
+    sort += [
+        (key, sort[0][1]) for key in ("created_at", "id") if key not in chosen
+    ]
+    if page.marker is not None:
+        query = query.where(
+            _after(connection, table, uuid_column, page.marker, sort)
+        )
+    for key, direction in sort:
+        column = getattr(table, key)
+        terms = (
+            [column]
+            if not column.nullable
+            else [
+                column.is_not(None),
+                column,
+            ]
+        )
+        query = query.order_by(
+            *(sa.desc(t) if direction == "desc" else sa.asc(t) for t in terms)
+        )
+    if page.limit is not None:
+        query = query.limit(page.limit)
+    return connection.execute(query).all()
+
+
+def _after(
+    connection: Connection,
+    table: Any,
+    uuid_column: str,
+    marker: str,
+    sort: Sequence[tuple[str, str]],
+) -> sa.ColumnElement[bool]:
+    row = connection.execute(
+        sa.select(*(getattr(table, key) for key, _ in sort)).where(
+            by_reference(table, uuid_column, marker)
+        )
+    ).first()
+    if row is None:
+        raise errors.BadRequest(
+            f"Invalid marker {marker!r}: there is no such row."
+        )
+    alternatives = []
+    equal: list[sa.ColumnElement[bool]] = []
+    for (key, direction), value in zip(sort, row, strict=True):
+        column = getattr(table, key)
+        alternatives.append(
+            sa.and_(*equal, _beyond(column, value, direction == "desc"))
+        )
+        equal.append(column.is_(None) if value is None else column == value)
+    return sa.or_(*alternatives)
+
+
+def _beyond(column: Any, value: Any, descending: bool) -> Any:
+    """Return the condition for values that come strictly after ``value``."""
+    if value is None:
+        return sa.false() if descending else column.is_not(None)
+    if isinstance(column.type, sa.Boolean):
+        column, value = sa.cast(column, sa.Integer), int(value)
+    if not descending:
+        return column > value
+    return sa.or_(column < value, column.is_(None))

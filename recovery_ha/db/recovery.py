@@ -1,0 +1,383 @@
+"""Notifications: accepting, reading, and the engine's writes."""
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from oslo_db import exception as db_exc
+from oslo_utils import uuidutils
+
+from recovery_ha.context import RequestContext
+from recovery_ha.db import models, segments, types, work
+from recovery_ha.db.paging import Page, by_reference, page_rows
+from recovery_ha.db.session import connection, reader, writer
+from recovery_ha.db.types import now
+from recovery_ha.domain import errors
+from recovery_ha.domain.lease import Claim
+from recovery_ha.domain.recovery import (
+    NOTIFICATION,
+    MaintenanceCause,
+    NewNotification,
+    Notification,
+    NotificationStatus,
+    NotificationType,
+    admit,
+    dedupe_key,
+)
+
+_N = models.Notification
+_H = models.Host
+
+NOTIFICATION_SORT_KEYS = (
+    "id",
+    "notification_uuid",
+    "generated_time",
+    "source_host_uuid",
+    "type",
+    "status",
+    "failover_segment_uuid",
+    "created_at",
+    "updated_at",
+)
+_NOTIFICATION_COLUMNS = [
+    c
+    for c in _N.__table__.c
+    if not c.name.startswith(("lease_", "wake_", "dedupe_", "received_"))
+]
+
+
+def _notification(row: sa.Row[Any]) -> Notification:
+    values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
+    return Notification(
+        uuid=values.pop("notification_uuid"),
+        segment_uuid=values.pop("failover_segment_uuid"),
+        type=NotificationType(values.pop("type")),
+        status=NotificationStatus(values.pop("status")),
+        **values,
+    )
+
+
+# Accepting and reading
+
+
+def create_notification(
+    ctx: RequestContext, report: NewNotification
+) -> Notification:
+    """Accept a report, or refuse it; once returned it is never lost.
+
+    Two equal reports cannot both be accepted: the database refuses the
+    second one's key, however many processes try at once.
+
+    :raises errors.UnknownHostReported: no segment has a host of that name.
+    :raises errors.HostUnderMaintenance: see :func:`admit`.
+    :raises errors.DuplicateNotification: an equal report has not ended, or
+        ended too short a time ago.
+    """
+    uuid = uuidutils.generate_uuid()
+    try:
+        return _insert_notification(ctx, uuid, report)
+    except db_exc.DBDuplicateEntry:
+        return _settle_duplicate(ctx, uuid, report)
+
+
+@writer
+def _insert_notification(
+    ctx: RequestContext, uuid: str, report: NewNotification
+) -> Notification:
+    host = segments.find_reported_host(ctx, report.hostname)
+    if host is None:
+        raise errors.UnknownHostReported(
+            f"Host with name {report.hostname} could not be found in any"
+            " failover segment."
+        )
+    admit(report, host)
+    conn = connection(ctx)
+    created_at = types.utcnow()
+    values = {
+        "notification_uuid": uuid,
+        "generated_time": report.generated_time,
+        "source_host_uuid": host.uuid,
+        "source_host_name": host.name,
+        "type": str(report.type),
+        "payload": dict(report.payload),
+        "status": str(NOTIFICATION.initial),
+        "failover_segment_uuid": host.segment.uuid,
+        "request_id": report.request_id,
+        "created_at": created_at,
+    }
+    result = conn.execute(
+        sa.insert(_N).values(
+            **values,
+            received_at=now(),
+            wake_at=now(),
+            lease_epoch=0,
+            attempts=0,
+            dedupe_key=dedupe_key(report.type, host.uuid, report.payload),
+        )
+    )
+    return Notification(
+        id=_new_id(result),
+        uuid=uuid,
+        generated_time=report.generated_time,
+        source_host_uuid=host.uuid,
+        source_host_name=host.name,
+        type=report.type,
+        payload=dict(report.payload),
+        status=NOTIFICATION.initial,
+        segment_uuid=host.segment.uuid,
+        message=None,
+        request_id=report.request_id,
+        flow_uuid=None,
+        attempts=0,
+        joined_to=None,
+        created_at=created_at,
+        updated_at=None,
+    )
+
+
+def _new_id(result: sa.CursorResult[Any]) -> int:
+    key = result.inserted_primary_key
+    if key is None:  # pragma: no cover - an insert always has one
+        raise RuntimeError("the database gave no id")
+    return int(key[0])
+
+
+def _settle_duplicate(
+    ctx: RequestContext, uuid: str, report: NewNotification
+) -> Notification:
+    """Say what a refused key means.
+
+    Our own row may be the one in the way: a commit can succeed although the
+    client saw the connection break, and the insert was repeated. Or the
+    other report ended long ago and nobody has cleared its key yet.
+    """
+    own = _find(ctx, uuid)
+    if own is not None:
+        return own
+    clear_expired_keys(ctx)
+    try:
+        return _insert_notification(ctx, uuid, report)
+    except db_exc.DBDuplicateEntry as exc:
+        raise errors.DuplicateNotification(
+            f"Notification received from host {report.hostname} of type"
+            f" {report.type} is a duplicate of one that has not ended, or"
+            " ended a short time ago."
+        ) from exc
+
+
+@reader
+def _find(ctx: RequestContext, reference: str) -> Notification | None:
+    row = (
+        connection(ctx)
+        .execute(
+            sa.select(*_NOTIFICATION_COLUMNS).where(
+                by_reference(_N, "notification_uuid", reference)
+            )
+        )
+        .first()
+    )
+    return None if row is None else _notification(row)
+
+
+def get_notification(ctx: RequestContext, reference: str) -> Notification:
+    """Return a notification by its uuid or integer id.
+
+    :raises errors.NotificationNotFound: there is none.
+    """
+    found = _find(ctx, reference)
+    if found is None:
+        raise errors.NotificationNotFound(
+            f"No notification with id {reference}."
+        )
+    return found
+
+
+@reader
+def list_notifications(
+    ctx: RequestContext,
+    page: Page,
+    *,
+    status: str | None = None,
+    type: str | None = None,  # noqa: A002 - the column's and filter's name
+    source_host_uuid: str | None = None,
+    generated_since: datetime | None = None,
+) -> list[Notification]:
+    """Return a page of notifications, filtered by equality.
+
+    :param generated_since: naive UTC; only those generated then or later.
+    :raises errors.BadRequest: see :func:`page_rows`.
+    """
+    query = sa.select(*_NOTIFICATION_COLUMNS)
+    wanted = {
+        "status": status,
+        "type": type,
+        "source_host_uuid": source_host_uuid,
+    }
+    for key, value in wanted.items():
+        if value is not None:
+            query = query.where(getattr(_N, key) == value)
+    if generated_since is not None:
+        query = query.where(_N.generated_time >= generated_since)
+    rows = page_rows(
+        connection(ctx),
+        query,
+        _N,
+        page,
+        sortable=NOTIFICATION_SORT_KEYS,
+        uuid_column="notification_uuid",
+    )
+    return [_notification(row) for row in rows]
+
+
+# The engine's writes; each is fenced by the claim
+
+
+@writer
+def mark_host_failed(
+    ctx: RequestContext, claim: Claim, host_uuid: str
+) -> None:
+    """Put a failed host on maintenance; it is no reserve any more.
+
+    :raises errors.LeaseLost: and nothing was changed.
+    """
+    work.fence(ctx, claim)
+    connection(ctx).execute(
+        sa.update(_H)
+        .where(_H.uuid == host_uuid, _H.deleted == 0)
+        .values(
+            on_maintenance=True,
+            maintenance_cause=MaintenanceCause.HOST_FAILURE,
+            reserved=False,
+            updated_at=types.utcnow(),
+        )
+    )
+
+
+@writer
+def start_attempt(ctx: RequestContext, claim: Claim, flow_uuid: str) -> None:
+    """Record that a new flow is going to work on the notification.
+
+    :raises errors.LeaseLost: and nothing was changed.
+    """
+    work.update_owned(
+        ctx,
+        claim,
+        flow_uuid=flow_uuid,
+        attempts=_N.attempts + 1,
+        updated_at=types.utcnow(),
+    )
+
+
+@writer
+def lock_host(
+    ctx: RequestContext, claim: Claim, host_name: str, message: str
+) -> str | None:
+    """Have the host for this recovery, or join the one that has it.
+
+    A second report of a host that is being recovered ends together with the
+    recovery under way; until then it waits as ``new``.
+
+    :param message: the sentence it waits with; ``{owner}`` in it becomes the
+        notification joined.
+    :returns: None, or the uuid of the notification it was joined to: then
+        the row has been released.
+    :raises errors.LeaseLost: and nothing was changed.
+    """
+    owner = work.lock_resource(ctx, claim, "host", host_name)
+    if owner is None:
+        return None
+    work.release(
+        ctx,
+        claim,
+        # Should the other one end without ending this one, look again.
+        wake_in=60,
+        status=NotificationStatus.NEW,
+        joined_to=owner,
+        message=message.format(owner=owner),
+        updated_at=types.utcnow(),
+    )
+    return owner
+
+
+@writer
+def put_back(
+    ctx: RequestContext,
+    claim: Claim,
+    status: NotificationStatus,
+    message: str | None,
+    *,
+    wake_in: float,
+) -> None:
+    """Give the notification back to be claimed again later.
+
+    :param wake_in: seconds until then.
+    :raises errors.LeaseLost: and nothing was changed.
+    """
+    work.release(
+        ctx,
+        claim,
+        wake_in=wake_in,
+        status=status,
+        message=message,
+        updated_at=types.utcnow(),
+    )
+
+
+@writer
+def finish_notification(
+    ctx: RequestContext,
+    claim: Claim,
+    status: NotificationStatus,
+    message: str,
+    *,
+    duplicate_window: float,
+) -> None:
+    """End a notification and those that were joined to it.
+
+    :param status: a terminal one.
+    :param message: the sentence that says why.
+    :param duplicate_window: seconds for which an equal COMPUTE_HOST report
+        is still refused.
+    :raises errors.LeaseLost: and nothing was changed.
+    """
+    conn = connection(ctx)
+    values: dict[str, Any] = {
+        "status": status,
+        "message": message,
+        "updated_at": types.utcnow(),
+    }
+    is_host = _N.type == NotificationType.COMPUTE_HOST
+    window = {
+        "dedupe_key": sa.case((is_host, _N.dedupe_key), else_=None),
+        "dedupe_until": sa.case((is_host, now() + duplicate_window)),
+    }
+    work.release(ctx, claim, wake_in=None, **values, **window)
+    conn.execute(
+        sa.update(_N)
+        .where(
+            _N.joined_to == claim.uuid,
+            _N.status == NotificationStatus.NEW,
+            _N.lease_expires_at.is_(None),
+        )
+        .values(
+            wake_at=None,
+            status=status,
+            message=f"Ended with notification {claim.uuid}: {message}",
+            updated_at=types.utcnow(),
+            **window,
+        )
+    )
+
+
+@writer
+def clear_expired_keys(ctx: RequestContext) -> int:
+    """Let reports be accepted again whose duplicate window is over.
+
+    :returns: how many keys were cleared.
+    """
+    result = connection(ctx).execute(
+        sa.update(_N)
+        .where(_N.dedupe_until <= now())
+        .values(dedupe_key=None, dedupe_until=None)
+    )
+    return int(result.rowcount)

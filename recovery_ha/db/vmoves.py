@@ -1,0 +1,160 @@
+"""Vmoves: one instance's move each, for operators and for resuming."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from oslo_utils import uuidutils
+
+from recovery_ha.context import RequestContext
+from recovery_ha.db import models, types, work
+from recovery_ha.db.paging import Page, by_reference, page_rows
+from recovery_ha.db.session import connection, reader, writer
+from recovery_ha.domain import errors
+from recovery_ha.domain.lease import Claim
+from recovery_ha.domain.recovery import VMOVE, VMove, VMoveStatus, VMoveType
+
+_V = models.VMove
+
+VMOVE_SORT_KEYS = (
+    "id",
+    "uuid",
+    "instance_uuid",
+    "instance_name",
+    "source_host",
+    "dest_host",
+    "start_time",
+    "end_time",
+    "type",
+    "status",
+    "created_at",
+    "updated_at",
+)
+
+
+def _vmove(row: sa.Row[Any]) -> VMove:
+    values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
+    return VMove(
+        type=VMoveType(values.pop("type")),
+        status=VMoveStatus(values.pop("status")),
+        **values,
+    )
+
+
+@reader
+def list_vmoves(
+    ctx: RequestContext,
+    notification_uuid: str,
+    page: Page | None = None,
+    *,
+    type: str | None = None,  # noqa: A002 - the column's and filter's name
+    status: str | None = None,
+) -> list[VMove]:
+    """Return a page of a notification's vmoves, or all in recovery order.
+
+    :raises errors.BadRequest: see :func:`page_rows`.
+    """
+    query = sa.select(*_V.__table__.c).where(
+        _V.notification_uuid == notification_uuid
+    )
+    for key, value in (("type", type), ("status", status)):
+        if value is not None:
+            query = query.where(getattr(_V, key) == value)
+    rows: Iterable[sa.Row[Any]]
+    if page is None:
+        rows = connection(ctx).execute(query.order_by(_V.ordinal))
+    else:
+        rows = page_rows(
+            connection(ctx), query, _V, page, sortable=VMOVE_SORT_KEYS
+        )
+    return [_vmove(row) for row in rows]
+
+
+@reader
+def get_vmove(
+    ctx: RequestContext, notification_uuid: str, reference: str
+) -> VMove:
+    """Return one vmove of a notification by its uuid or integer id.
+
+    :raises errors.VMoveNotFound: the notification has no such vmove.
+    """
+    row = (
+        connection(ctx)
+        .execute(
+            sa.select(*_V.__table__.c).where(
+                _V.notification_uuid == notification_uuid,
+                by_reference(_V, "uuid", reference),
+            )
+        )
+        .first()
+    )
+    if row is None:
+        raise errors.VMoveNotFound(
+            f"No vmove with id {reference} in notification"
+            f" {notification_uuid}."
+        )
+    return _vmove(row)
+
+
+@writer
+def create_vmoves(
+    ctx: RequestContext, claim: Claim, rows: Iterable[Mapping[str, Any]]
+) -> None:
+    """Write down which instances are going to be evacuated, all or none.
+
+    :param rows: column values of :class:`VMove`, without id, uuid and times.
+    :raises errors.LeaseLost: and nothing was written.
+    """
+    work.fence(ctx, claim)
+    created_at = types.utcnow()
+    values = [
+        {
+            **row,
+            "uuid": uuidutils.generate_uuid(),
+            "notification_uuid": claim.uuid,
+            "type": str(VMoveType.EVACUATION),
+            "created_at": created_at,
+            "attempts": 0,
+            "locked_by_us": False,
+        }
+        for row in rows
+    ]
+    if values:
+        connection(ctx).execute(sa.insert(_V), values)
+
+
+@writer
+def transition_vmove(
+    ctx: RequestContext,
+    /,
+    claim: Claim,
+    move: VMove,
+    status: VMoveStatus,
+    **values: Any,
+) -> VMove:
+    """Bring a vmove into a state, with new values of other columns.
+
+    :param status: may be its present one, to change other columns only.
+    :returns: the vmove as it is now.
+    :raises errors.LeaseLost: the work is somebody else's; nothing changed.
+    :raises errors.IllegalTransition: the row is in no state from which
+        ``status`` can be entered; nothing changed.
+    """
+    work.fence(ctx, claim)
+    sources = {*VMOVE.sources(status)}
+    if status == move.status:
+        sources.add(status)
+    conn = connection(ctx)
+    result = conn.execute(
+        sa.update(_V)
+        .where(_V.id == move.id, _V.status.in_([str(s) for s in sources]))
+        .values(status=str(status), updated_at=types.utcnow(), **values)
+    )
+    row = conn.execute(
+        sa.select(*_V.__table__.c).where(_V.id == move.id)
+    ).one()
+    if result.rowcount != 1:
+        raise errors.IllegalTransition(
+            f"vmove {move.uuid} is {row.status} and cannot become {status}."
+        )
+    return _vmove(row)

@@ -1,0 +1,245 @@
+"""Who owns which work: claim, renew, release, and locks on resources.
+
+The only code that touches the lease columns. Every change is one conditional
+UPDATE that says what its writer believed, and time is the database's.
+"""
+
+from typing import Any
+
+import sqlalchemy as sa
+from oslo_db import exception as db_exc
+
+from recovery_ha.context import RequestContext
+from recovery_ha.db import models
+from recovery_ha.db.session import connection, reader, writer
+from recovery_ha.db.types import now
+from recovery_ha.domain import errors
+from recovery_ha.domain.lease import Claim, WorkKind
+from recovery_ha.domain.recovery import NOTIFICATION, NotificationStatus
+
+_N = models.Notification
+_LOCK = models.ResourceLock
+
+
+def _table(kind: WorkKind) -> tuple[Any, Any, list[str]]:
+    """Return model, uuid column and claimable states of a kind of work."""
+    match kind:
+        case WorkKind.RECOVERY:
+            states = NOTIFICATION.unfinished
+            return _N, _N.notification_uuid, [str(s) for s in states]
+
+
+def _claimable(table: Any, states: list[str]) -> sa.ColumnElement[bool]:
+    return sa.and_(
+        table.wake_at <= now(),
+        sa.or_(
+            table.lease_expires_at.is_(None), table.lease_expires_at <= now()
+        ),
+        table.status.in_(states),
+    )
+
+
+@reader
+def _candidates(
+    ctx: RequestContext, kind: WorkKind, limit: int
+) -> list[tuple[int, str, int, str]]:
+    table, uuid, states = _table(kind)
+    rows = connection(ctx).execute(
+        sa.select(table.id, uuid, table.lease_epoch, table.status)
+        .where(_claimable(table, states))
+        .order_by(table.wake_at)
+        .limit(limit)
+    )
+    return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+
+@writer
+def _claim(
+    ctx: RequestContext,
+    kind: WorkKind,
+    row_id: int,
+    epoch: int,
+    owner: str,
+    lease_seconds: float,
+) -> bool:
+    table, _uuid, states = _table(kind)
+    result = connection(ctx).execute(
+        sa.update(table)
+        .where(
+            table.id == row_id,
+            table.lease_epoch == epoch,
+            _claimable(table, states),
+        )
+        .values(
+            status=NotificationStatus.RUNNING,
+            lease_owner=owner,
+            lease_epoch=epoch + 1,
+            lease_expires_at=now() + lease_seconds,
+        )
+    )
+    return result.rowcount == 1
+
+
+def claim_next(
+    ctx: RequestContext, kind: WorkKind, owner: str, lease_seconds: float
+) -> Claim | None:
+    """Own the work that has waited longest, or return None if there is none.
+
+    :param owner: unique per start of an engine process.
+    :param lease_seconds: for how long, by the database's clock.
+    """
+    # A few candidates, because other engines are after the same ones.
+    for row_id, uuid, epoch, status in _candidates(ctx, kind, 8):
+        if _claim(ctx, kind, row_id, epoch, owner, lease_seconds):
+            return Claim(
+                kind=kind,
+                uuid=uuid,
+                owner=owner,
+                epoch=epoch + 1,
+                taken_over=status == NotificationStatus.RUNNING,
+            )
+    return None
+
+
+@writer
+def renew(
+    ctx: RequestContext, kind: WorkKind, owner: str, lease_seconds: float
+) -> set[tuple[str, int]]:
+    """Prolong all leases of an owner that have not ended.
+
+    :returns: uuid and epoch of each piece of work that is still owned.
+    """
+    table, uuid, _states = _table(kind)
+    mine = sa.and_(table.lease_owner == owner, table.lease_expires_at > now())
+    conn = connection(ctx)
+    conn.execute(
+        sa.update(table)
+        .where(mine)
+        .values(lease_expires_at=now() + lease_seconds)
+    )
+    rows = conn.execute(sa.select(uuid, table.lease_epoch).where(mine))
+    return {(row[0], row[1]) for row in rows}
+
+
+def _owned(claim: Claim) -> sa.ColumnElement[bool]:
+    table, uuid, _states = _table(claim.kind)
+    return sa.and_(
+        uuid == claim.uuid,
+        table.lease_owner == claim.owner,
+        table.lease_epoch == claim.epoch,
+        table.lease_expires_at > now(),
+    )
+
+
+def _lost(claim: Claim) -> errors.LeaseLost:
+    return errors.LeaseLost(
+        f"{claim.kind} {claim.uuid} is no longer owned by {claim.owner}"
+        f" (epoch {claim.epoch})."
+    )
+
+
+@writer
+def fence(ctx: RequestContext, claim: Claim) -> None:
+    """Make sure that the open transaction is still the owner's.
+
+    The work row is locked against others until the transaction ends, so that
+    nobody can take the work over between this and the commit.
+
+    :raises errors.LeaseLost: and nothing of the transaction may be kept.
+    """
+    table, _uuid, _states = _table(claim.kind)
+    found = connection(ctx).scalar(
+        sa.select(table.id).where(_owned(claim)).with_for_update(read=True)
+    )
+    if found is None:
+        raise _lost(claim)
+
+
+@writer
+def update_owned(ctx: RequestContext, /, claim: Claim, **values: Any) -> None:
+    """Change columns of the owned row.
+
+    :raises errors.LeaseLost: and nothing was changed.
+    """
+    table, _uuid, _states = _table(claim.kind)
+    result = connection(ctx).execute(
+        sa.update(table).where(_owned(claim)).values(**values)
+    )
+    if result.rowcount != 1:
+        raise _lost(claim)
+
+
+@writer
+def release(
+    ctx: RequestContext,
+    /,
+    claim: Claim,
+    *,
+    wake_in: float | None,
+    **values: Any,
+) -> None:
+    """Give the row back, with new values.
+
+    :param wake_in: seconds until it may be claimed again; None means never,
+        because it has ended; its locks on resources go with it.
+    :raises errors.LeaseLost: and nothing was changed.
+    """
+    update_owned(
+        ctx,
+        claim,
+        lease_owner=None,
+        lease_expires_at=None,
+        wake_at=None if wake_in is None else now() + wake_in,
+        **values,
+    )
+    if wake_in is None:
+        connection(ctx).execute(
+            sa.delete(_LOCK).where(
+                _LOCK.owner_kind == claim.kind, _LOCK.owner_uuid == claim.uuid
+            )
+        )
+
+
+@writer
+def lock_resource(
+    ctx: RequestContext, claim: Claim, type_: str, key: str
+) -> str | None:
+    """Have a resource for oneself until the work ends.
+
+    :param type_: ``host`` or ``instance``.
+    :param key: its name or uuid.
+    :returns: None when it is the claim's (now or since earlier), else the
+        uuid of the work that has it; that lock's row stays locked until the
+        transaction ends, so that its owner cannot end meanwhile.
+    :raises errors.LeaseLost: when the work is not owned any more.
+    """
+    fence(ctx, claim)
+    conn = connection(ctx)
+    try:
+        with conn.begin_nested():
+            conn.execute(
+                sa.insert(_LOCK).values(
+                    type=type_,
+                    key=key,
+                    owner_kind=claim.kind,
+                    owner_uuid=claim.uuid,
+                    epoch=claim.epoch,
+                )
+            )
+    except db_exc.DBDuplicateEntry:
+        owner: str | None = conn.scalar(
+            sa.select(_LOCK.owner_uuid)
+            .where(_LOCK.type == type_, _LOCK.key == key)
+            .with_for_update()
+        )
+        if owner is None:
+            # Given back between the two statements: try all of it again.
+            raise db_exc.RetryRequest(errors.Conflict(key)) from None
+        return None if owner == claim.uuid else owner
+    return None
+
+
+@reader
+def clock(ctx: RequestContext) -> float:
+    """Return the database's time in epoch seconds."""
+    return float(connection(ctx).execute(sa.select(now())).scalar_one())

@@ -1,0 +1,1 @@
+"""Pure decisions and the nouns they are about: standard library only."""

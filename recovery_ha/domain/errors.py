@@ -1,0 +1,153 @@
+"""What can go wrong, in the words of the domain.
+
+``code`` is stable once released and shown to API clients; the HTTP status
+that belongs to it is chosen in ``recovery_ha.api.errors`` alone.
+"""
+
+
+class RecoveryHAError(Exception):
+    """Root of all errors that this service raises on purpose."""
+
+    code = "recovery_ha.error"
+
+
+class BadRequest(RecoveryHAError):
+    """A value that was given cannot be accepted; the text names the field."""
+
+    code = "recovery_ha.request.invalid"
+
+
+class NotFound(RecoveryHAError):
+    """What was asked for does not exist, or is not the caller's to see."""
+
+    code = "recovery_ha.not_found"
+
+
+class SegmentNotFound(NotFound):
+    """No segment with that uuid or id."""
+
+    code = "recovery_ha.segment.not_found"
+
+
+class HostNotFound(NotFound):
+    """No host with that uuid or id in the segment."""
+
+    code = "recovery_ha.host.not_found"
+
+
+class NotificationNotFound(NotFound):
+    """No notification with that uuid or id."""
+
+    code = "recovery_ha.notification.not_found"
+
+
+class VMoveNotFound(NotFound):
+    """No vmove with that uuid or id in the notification."""
+
+    code = "recovery_ha.vmove.not_found"
+
+
+class Conflict(RecoveryHAError):
+    """The request is well formed, but the state of things forbids it."""
+
+    code = "recovery_ha.conflict"
+
+
+class NameExists(Conflict):
+    """Another segment, or another host, already has that name."""
+
+    code = "recovery_ha.name.exists"
+
+
+class SegmentInUse(Conflict):
+    """A host of the segment has a notification that is not finished."""
+
+    code = "recovery_ha.segment.in_use"
+
+
+class HostUnderMaintenance(Conflict):
+    """Reports about a host on maintenance are not accepted."""
+
+    code = "recovery_ha.host.under_maintenance"
+
+
+class DuplicateNotification(Conflict):
+    """The same failure has been reported and accepted already."""
+
+    code = "recovery_ha.notification.duplicate"
+
+
+class UnknownHostReported(BadRequest):
+    """The reported host is registered in no segment."""
+
+    code = "recovery_ha.notification.unknown_host"
+
+
+class Forbidden(RecoveryHAError):
+    """The caller's roles do not allow it."""
+
+    code = "recovery_ha.forbidden"
+
+
+class IllegalTransition(RecoveryHAError):
+    """A state machine was asked for a move that its table does not have."""
+
+    code = "recovery_ha.state.illegal"
+
+
+class LeaseLost(RecoveryHAError):
+    """This engine no longer owns the work: it must not act or write."""
+
+    code = "recovery_ha.lease.lost"
+
+
+class InvalidConfiguration(RecoveryHAError):
+    """The configuration cannot be run with; the text names the option."""
+
+    code = "recovery_ha.configuration.invalid"
+
+
+class DatabaseNotReady(RecoveryHAError):
+    """The database is absent, not synced, or newer than this release."""
+
+    code = "recovery_ha.database.not_ready"
+
+
+class RecoveryFailed(RecoveryHAError):
+    """A task could not do its work; the text is shown to operators."""
+
+    code = "recovery_ha.recovery.failed"
+
+
+class ComputeError(RecoveryHAError):
+    """Nova or Keystone refused or failed; the text is their own.
+
+    :ivar status: the HTTP status, or None when there was no answer.
+    """
+
+    code = "recovery_ha.compute.error"
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class ComputeNotFound(ComputeError):
+    """Nova does not know the server or service."""
+
+    code = "recovery_ha.compute.not_found"
+
+
+class ComputeConflict(ComputeError):
+    """Nova refuses the action in the server's present state (409)."""
+
+    code = "recovery_ha.compute.conflict"
+
+
+class ComputeUnavailable(ComputeError):
+    """No answer, or one that says "later" (429, 5xx): worth another try.
+
+    Whether a state-changing call took effect is unknown.
+    """
+
+    code = "recovery_ha.compute.unavailable"
