@@ -16,6 +16,7 @@ from recovery_ha.conf import (
     host_failure,
     instance_failure,
     nova,
+    policy,
     process_failure,
     recovery_flows,
 )
@@ -26,6 +27,7 @@ MODULES = (
     database,
     engine,
     nova,
+    policy,
     host_failure,
     instance_failure,
     process_failure,

@@ -15,8 +15,10 @@ OPTS = [
             ("FULL", "An accepted notification survives a power failure."),
             (
                 "NORMAL",
-                "Faster; the last commits may be lost when the machine "
-                "loses power, never when a process dies.",
+                (
+                    "Faster; the last commits may be lost when the machine "
+                    "loses power, never when a process dies."
+                ),
             ),
         ],
         help="SQLite only: how careful a commit is.",

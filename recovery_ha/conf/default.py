@@ -46,12 +46,21 @@ OPTS = [
         min=1,
         help="How many instances of one failed host are evacuated at once.",
     ),
+    cfg.IntOpt(
+        "notifications_expired_interval",
+        default=86400,
+        min=1,
+        help="How many seconds after a notification was accepted its "
+        "recovery is given up at the latest, by the database's clock.",
+    ),
     cfg.FloatOpt(
         "verify_interval",
         default=1.0,
         min=0.05,
         help="Seconds between two looks at Nova while something is awaited. "
-        "One look is one list request for all instances of a host.",
+        "One look is one list request for all instances of a host. Right "
+        "after something has changed Nova is looked at up to four times as "
+        "often.",
     ),
 ]
 

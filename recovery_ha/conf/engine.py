@@ -47,11 +47,13 @@ OPTS = [
     ),
     cfg.IntOpt(
         "max_attempts",
-        default=5,
+        default=3,
         min=1,
         help="How many times the recovery of a notification is attempted "
         "before it is failed. An attempt that another engine goes on with "
-        "after a crash is not a new one.",
+        "after a crash is not a new one, and an attempt that ended because "
+        "Nova or Keystone did not answer is not counted: those are repeated "
+        "until [DEFAULT] notifications_expired_interval is over.",
     ),
     cfg.IntOpt(
         "retry_delay",

@@ -40,8 +40,9 @@ OPTS = [
                 "always",
                 (
                     "Tell Nova at once that the service is down. Only "
-                    "safe where something has made sure that the host is off: an "
-                    "instance that still runs there would run twice."
+                    "safe where something has made sure that the host is "
+                    "off: an instance that still runs there would run "
+                    "twice."
                 ),
             ),
         ],

@@ -24,12 +24,14 @@ from recovery_ha.domain import errors
 VERSION_TABLE = "recovery_ha_alembic_version"
 
 #: taskflow's tables and its version table: not ours to compare or drop.
-TASKFLOW_TABLES = frozenset({
-    "alembic_version",
-    "atomdetails",
-    "flowdetails",
-    "logbooks",
-})
+TASKFLOW_TABLES = frozenset(
+    {
+        "alembic_version",
+        "atomdetails",
+        "flowdetails",
+        "logbooks",
+    }
+)
 _SYNC = "Run: recovery-ha-manage db sync"
 
 

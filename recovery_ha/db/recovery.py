@@ -307,10 +307,12 @@ def put_back(
     message: str | None,
     *,
     wake_in: float,
+    uncount: bool = False,
 ) -> None:
     """Give the notification back to be claimed again later.
 
     :param wake_in: seconds until then.
+    :param uncount: the attempt that ends does not count.
     :raises errors.LeaseLost: and nothing was changed.
     """
     work.release(
@@ -319,8 +321,27 @@ def put_back(
         wake_in=wake_in,
         status=status,
         message=message,
+        attempts=_N.attempts - 1 if uncount else _N.attempts,
         updated_at=types.utcnow(),
     )
+
+
+@writer
+def count_attempt(ctx: RequestContext, claim: Claim) -> None:
+    """Count an attempt that broke before it had a flow.
+
+    :raises errors.LeaseLost: and nothing was changed.
+    """
+    work.update_owned(ctx, claim, attempts=_N.attempts + 1)
+
+
+@reader
+def age(ctx: RequestContext, uuid: str) -> float:
+    """Return for how many seconds a notification has been accepted."""
+    value = connection(ctx).scalar(
+        sa.select(now() - _N.received_at).where(_N.notification_uuid == uuid)
+    )
+    return float(value or 0.0)
 
 
 @writer

@@ -40,13 +40,18 @@ class Database:
         elsewhere the replica of ``slave_connection``, or ``engine``.
     """
 
-    def __init__(self, conf: cfg.ConfigOpts) -> None:
+    def __init__(
+        self, conf: cfg.ConfigOpts, *, statement_seconds: int | None = 60
+    ) -> None:
         """Make the engines; nothing is connected to yet.
 
+        :param statement_seconds: how long one statement may take; None
+            leaves it to the database (migrations of large tables).
         :raises errors.InvalidConfiguration: if ``[database] connection`` is
             not set or not a database URL.
         """
         self._options = conf.database
+        self._statement_seconds = statement_seconds
         url = _url(self._options.connection)
         self.engine = self._create(url, write=True)
         if url.get_backend_name() == "sqlite":
@@ -82,6 +87,7 @@ class Database:
                 "max_overflow": options.max_overflow,
                 "pool_timeout": options.pool_timeout or 30,
                 "isolation_level": "READ COMMITTED",
+                "connect_args": _deadlines(url, self._statement_seconds),
             }
         engine = sa.create_engine(url, **arguments)
         if url.get_backend_name() == "sqlite":
@@ -132,6 +138,18 @@ def _url(text: str | None) -> URL:
             {"charset": "utf8mb4"} if "charset" not in url.query else {}
         )
     return url
+
+
+def _deadlines(url: URL, statement_seconds: int | None) -> dict[str, Any]:
+    """Return driver arguments that keep a silent database from holding us."""
+    driver = url.get_driver_name()
+    arguments: dict[str, Any] = {"connect_timeout": 10}
+    if statement_seconds and driver == "pymysql":
+        arguments["read_timeout"] = statement_seconds
+        arguments["write_timeout"] = statement_seconds
+    elif statement_seconds and url.get_backend_name() == "postgresql":
+        arguments["options"] = f"-c statement_timeout={statement_seconds}s"
+    return arguments
 
 
 def _prepare_sqlite(engine: Engine, synchronous: str, *, write: bool) -> None:
@@ -189,7 +207,12 @@ def _transactional(
     def call(ctx: RequestContext, /, *args: P.args, **kwargs: P.kwargs) -> R:
         if ctx.connection is not None:
             return function(ctx, *args, **kwargs)
-        result: R = repeated(ctx, *args, **kwargs)
+        try:
+            result: R = repeated(ctx, *args, **kwargs)
+        except sa.exc.TimeoutError as exc:
+            raise errors.DatabaseUnavailable(
+                "No connection to the database became free in time."
+            ) from exc
         return result
 
     functools.update_wrapper(call, function)

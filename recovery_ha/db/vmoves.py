@@ -158,3 +158,27 @@ def transition_vmove(
             f"vmove {move.uuid} is {row.status} and cannot become {status}."
         )
     return _vmove(row)
+
+
+@writer
+def give_up(ctx: RequestContext, claim: Claim, reason: str) -> None:
+    """Fail the moves of a recovery that will not be attempted again.
+
+    :raises errors.LeaseLost: and nothing was changed.
+    """
+    work.fence(ctx, claim)
+    connection(ctx).execute(
+        sa.update(_V)
+        .where(
+            _V.notification_uuid == claim.uuid,
+            _V.status.in_(
+                [str(state) for state in VMOVE.sources(VMoveStatus.FAILED)]
+            ),
+        )
+        .values(
+            status=str(VMoveStatus.FAILED),
+            message=reason,
+            end_time=types.utcnow(),
+            updated_at=types.utcnow(),
+        )
+    )

@@ -101,6 +101,12 @@ class LeaseLost(RecoveryHAError):
     code = "recovery_ha.lease.lost"
 
 
+class EngineStopping(RecoveryHAError):
+    """This engine was told to stop; the work goes on elsewhere."""
+
+    code = "recovery_ha.engine.stopping"
+
+
 class InvalidConfiguration(RecoveryHAError):
     """The configuration cannot be run with; the text names the option."""
 
@@ -111,6 +117,12 @@ class DatabaseNotReady(RecoveryHAError):
     """The database is absent, not synced, or newer than this release."""
 
     code = "recovery_ha.database.not_ready"
+
+
+class DatabaseUnavailable(RecoveryHAError):
+    """No connection to the database became free in time."""
+
+    code = "recovery_ha.database.unavailable"
 
 
 class RecoveryFailed(RecoveryHAError):

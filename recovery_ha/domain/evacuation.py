@@ -208,12 +208,12 @@ def next_step(
         return Decision(
             Step.LOOK, f"Nova's evacuation record is {record.status}."
         )
-    if move.requested_at is None:
-        return Decision(Step.ASK, "No evacuation has been asked for.")
     if move.accepted:
         return Decision(
             Step.WAIT, "Nova accepted the evacuation and has no record yet."
         )
+    if move.requested_at is None:
+        return Decision(Step.ASK, "No evacuation has been asked for.")
     if now - move.requested_at < settle_seconds:
         return Decision(
             Step.WAIT,

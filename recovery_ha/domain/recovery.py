@@ -199,6 +199,7 @@ class VMove:
     :ivar ha_enabled: it is marked as highly available.
     :ivar vm_state: (with task_state, power_state) what Nova said of it
         before we touched it; what is done afterwards depends on it.
+    :ivar was_locked: somebody had locked it before us.
     :ivar locked_by_us: we asked Nova to lock it and have not unlocked it.
     :ivar requested_at: when we were about to ask Nova for the evacuation,
         epoch seconds by the database's clock; None before that.
@@ -225,6 +226,7 @@ class VMove:
     vm_state: str
     task_state: str | None
     power_state: int
+    was_locked: bool
     locked_by_us: bool
     requested_at: float | None
     accepted: bool

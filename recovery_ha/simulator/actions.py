@@ -78,18 +78,14 @@ RULES: dict[str, Rule] = {
     "unrescue": _rule("unrescue", "rescued"),
     "shelve": _rule("shelve", "active", "stopped", "paused", "suspended"),
     "unshelve": _rule("unshelve", "shelved", "shelved_offloaded"),
-    "os-migrateLive": _rule(
-        "os-migrateLive", "active", "paused", admin=True
-    ),
+    "os-migrateLive": _rule("os-migrateLive", "active", "paused", admin=True),
     "migrate": _rule("migrate", "active", "stopped", admin=True),
     "confirmResize": _rule("confirmResize", "resized"),
     "revertResize": _rule("revertResize", "resized"),
     "evacuate": Rule("evacuate", ANY, None, locked=True, admin=True),
     "lock": Rule("lock", ANY, None, locked=True),
     "unlock": Rule("unlock", ANY, None, locked=True),
-    "os-resetState": Rule(
-        "os-resetState", ANY, None, locked=True, admin=True
-    ),
+    "os-resetState": Rule("os-resetState", ANY, None, locked=True, admin=True),
 }
 
 

@@ -4,7 +4,7 @@ A message to a nova-compute survives its death and is carried out when it
 starts again, as in a cloud whose message bus is durable.
 """
 
-import datetime
+import datetime as dt
 import time
 from collections.abc import Callable, Iterator
 
@@ -59,14 +59,13 @@ class Computes:
         :param host: its name; None takes the next compute-N
         :raises Conflict: the name is taken
         """
-        self._count += 1
-        while host is None:
-            if f"compute-{self._count}" not in self._by_host:
-                host = f"compute-{self._count}"
-            else:
-                self._count += 1
         if host in self._by_host:
             raise Conflict(f"Compute host {host} already exists.")
+        self._count += 1
+        number = self._count
+        while host is None or host in self._by_host:
+            host = f"compute-{number}"
+            number += 1
         settings = self._settings
         compute = Compute(
             host=host,
@@ -105,13 +104,13 @@ class Computes:
         silent = time.monotonic() - compute.silent_since
         return silent < self._settings.down_time_seconds
 
-    def updated_at(self, compute: Compute) -> datetime.datetime:
+    def updated_at(self, compute: Compute) -> dt.datetime:
         """Return the time of the last heartbeat or the last change."""
         heard = compute.last_heard
         if compute.process is Process.RUNNING or heard is None:
             interval = self._settings.report_interval
             beat = time.time() // interval * interval
-            heard = datetime.datetime.fromtimestamp(beat, datetime.UTC)
+            heard = dt.datetime.fromtimestamp(beat, dt.UTC)
         return max(heard, compute.changed or heard)
 
     def kill(self, host: str) -> None:
@@ -123,6 +122,8 @@ class Computes:
         if compute.process is Process.DEAD:
             return
         self._fall_silent(compute)
+        if compute.starting is not None:
+            compute.starting.cancel()
         compute.process = Process.DEAD
         compute.guests.clear()
         self._stop_working(compute)
@@ -141,12 +142,13 @@ class Computes:
         compute.process = Process.STARTING
 
         def running() -> None:
-            if compute.process is Process.STARTING:
-                compute.process = Process.RUNNING
-                self._started(compute)
-                self._take(compute)
+            compute.process = Process.RUNNING
+            self._started(compute)
+            self._take(compute)
 
-        self._timeline.after(self._settings.start_seconds, running)
+        compute.starting = self._timeline.after(
+            self._settings.start_seconds, running
+        )
 
     def freeze(self, host: str) -> None:
         """Silence the nova-compute of a host while its guests go on.

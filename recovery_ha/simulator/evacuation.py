@@ -233,9 +233,7 @@ class Evacuations:
             and other.destination.process is not Process.DEAD
         ]
 
-    def _fight(
-        self, evacuation: Evacuation, rivals: list[Evacuation]
-    ) -> None:
+    def _fight(self, evacuation: Evacuation, rivals: list[Evacuation]) -> None:
         """End as two evacuations of one server do: both are lost."""
         server = evacuation.server
         fighting = sorted(

@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import re
 import threading
+import time
 from typing import Any
 
 from recovery_ha.simulator.errors import BadRequest, NotFound
@@ -209,6 +210,44 @@ class Faults:
         finally:
             with self._lock:
                 fault.held -= 1
+
+
+class Outages:
+    """Services that answer nothing but an error; safe from any thread."""
+
+    def __init__(self) -> None:
+        self._until: dict[str, tuple[int, float | None]] = {}
+
+    def begin(
+        self, service: str, status: int = 503, seconds: float | None = None
+    ) -> None:
+        """Let a service fail.
+
+        :param status: what it answers to every request
+        :param seconds: how long; None means until it is ended
+        """
+        until = None if seconds is None else time.monotonic() + seconds
+        self._until[service] = (status, until)
+
+    def end(self, service: str | None = None) -> None:
+        """End the outage of one service, or of all."""
+        if service is None:
+            self._until.clear()
+        else:
+            self._until.pop(service, None)
+
+    def status(self, service: str) -> int | None:
+        """Return what a service answers, or None when it works."""
+        status, until = self._until.get(service, (None, None))
+        if until is not None and time.monotonic() >= until:
+            self._until.pop(service, None)
+            return None
+        return status
+
+    def all(self) -> dict[str, int]:
+        """Return the services that fail and what they answer."""
+        found = {name: self.status(name) for name in list(self._until)}
+        return {name: code for name, code in found.items() if code}
 
 
 def _left(fault: Fault) -> bool:

@@ -1,9 +1,9 @@
 """Users, projects, roles and tokens: the state of Keystone."""
 
 import dataclasses
-import datetime
+import datetime as dt
 import secrets
-from typing import Any
+from typing import TypeVar
 
 from recovery_ha.simulator.records import now, stable_uuid
 from recovery_ha.simulator.settings import Settings
@@ -55,8 +55,8 @@ class Token:
     id: str
     user: User
     methods: list[str]
-    expires_at: datetime.datetime
-    issued_at: datetime.datetime
+    expires_at: dt.datetime
+    issued_at: dt.datetime
     audit_ids: list[str]
     project: Project | None = None
     system: bool = False
@@ -70,6 +70,9 @@ class Token:
     def admin(self) -> bool:
         """Return whether it may do everything."""
         return "admin" in self.roles
+
+
+T = TypeVar("T", User, Project)
 
 
 def role_id(name: str) -> str:
@@ -121,7 +124,7 @@ class Identity:
         :param parent: the token it is made from, whose end it shares
         """
         issued = now()
-        life = datetime.timedelta(seconds=self._settings.token_seconds)
+        life = dt.timedelta(seconds=self._settings.token_seconds)
         audit = [secrets.token_urlsafe(16)]
         token = Token(
             id="sim-" + secrets.token_urlsafe(48),
@@ -164,7 +167,7 @@ class Identity:
             del self._tokens[token.id]
 
 
-def _find(things: list[Any], key: str) -> Any:
+def _find(things: list[T], key: str) -> T:
     for thing in things:
         if key in {thing.id, thing.name}:
             return thing

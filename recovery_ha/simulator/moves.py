@@ -124,9 +124,7 @@ class Moves:
         work = Work(
             server.uuid,
             begin=lambda: self._settings.migrate_seconds,
-            finish=lambda: self._end_cold(
-                server, migration, destination, was
-            ),
+            finish=lambda: self._end_cold(server, migration, destination, was),
         )
         self._computes.send(source, work)
 
@@ -159,11 +157,7 @@ class Moves:
         migration: Migration,
     ) -> Compute | None:
         try:
-            if not self._computes.up(source):
-                raise NoValidHost(
-                    f"Compute service of {source.host} is unavailable at "
-                    "this time."
-                )
+            self._require_up(source)
             chosen = self._scheduler.choose(
                 server, only=host or None, exclude=source.host
             )
@@ -177,15 +171,20 @@ class Moves:
         migration.dest_node = chosen.hypervisor_hostname
         return chosen
 
+    def _require_up(self, source: Compute) -> None:
+        if not self._computes.up(source):
+            raise NoValidHost(
+                f"Compute service of {source.host} is unavailable at this "
+                "time."
+            )
+
     def _begin_live(
         self, server: Server, migration: Migration, destination: Compute
     ) -> float | None:
         if server.uuid not in self._live:
             return 0.0
         migration.become("running")
-        fault = self._faults.take(
-            "migration", server.uuid, destination.host
-        )
+        fault = self._faults.take("migration", server.uuid, destination.host)
         if fault is not None and fault.result == "stuck":
             return None
         if fault is not None:

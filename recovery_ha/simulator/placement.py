@@ -15,7 +15,7 @@ CPU_RATIO = 4.0
 RESERVED_MEMORY_MB = 512
 
 
-class NoValidHost(Exception):  # noqa: N818 - Nova's own word for it
+class NoValidHost(Exception):
     """The scheduler found no host."""
 
     def __init__(self, reason: str = "") -> None:

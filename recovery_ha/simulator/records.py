@@ -1,8 +1,9 @@
 """The things a cloud consists of, as plain records, and their vocabulary."""
 
 import dataclasses
-import datetime
+import datetime as dt
 import enum
+import functools
 import uuid
 from collections import deque
 from collections.abc import Callable
@@ -74,14 +75,15 @@ def status_of(vm_state: str, task_state: str | None) -> str:
     return in_task.get(task_state or "", _STATUS.get(vm_state, "UNKNOWN"))
 
 
+@functools.cache
 def stable_uuid(*names: str) -> str:
     """Return a UUID that is the same in every run for the same names."""
     return str(uuid.uuid5(NAMESPACE, "/".join(names)))
 
 
-def now() -> datetime.datetime:
+def now() -> dt.datetime:
     """Return the time as clouds store it: UTC."""
-    return datetime.datetime.now(datetime.UTC)
+    return dt.datetime.now(dt.UTC)
 
 
 class Process(enum.StrEnum):
@@ -125,10 +127,11 @@ class Compute:
     disabled_reason: str | None = None
     forced_down: bool = False
     process: Process = Process.RUNNING
+    starting: Event | None = None
     # Of the monotonic and the wall clock: when it was last heard of.
     silent_since: float = 0.0
-    last_heard: datetime.datetime | None = None
-    changed: datetime.datetime | None = None
+    last_heard: dt.datetime | None = None
+    changed: dt.datetime | None = None
     generation: int = 1
     # The servers whose guests really run here, which Nova may not know.
     guests: set[str] = dataclasses.field(default_factory=set)
@@ -186,9 +189,9 @@ class Server:
     locked: bool = False
     locked_reason: str | None = None
     metadata: dict[str, str] = dataclasses.field(default_factory=dict)
-    created: datetime.datetime = dataclasses.field(default_factory=now)
-    updated: datetime.datetime = dataclasses.field(default_factory=now)
-    launched: datetime.datetime | None = None
+    created: dt.datetime = dataclasses.field(default_factory=now)
+    updated: dt.datetime = dataclasses.field(default_factory=now)
+    launched: dt.datetime | None = None
     fault: dict[str, Any] | None = None
     description: str | None = None
     group: str | None = None
@@ -223,8 +226,8 @@ class Migration:
     status: str = "accepted"
     dest_compute: str | None = None
     dest_node: str | None = None
-    created_at: datetime.datetime = dataclasses.field(default_factory=now)
-    updated_at: datetime.datetime | None = None
+    created_at: dt.datetime = dataclasses.field(default_factory=now)
+    updated_at: dt.datetime | None = None
 
     def become(self, status: str) -> None:
         """Write the next status."""
@@ -241,8 +244,8 @@ class Aggregate:
     availability_zone: str | None = None
     hosts: list[str] = dataclasses.field(default_factory=list)
     metadata: dict[str, str] = dataclasses.field(default_factory=dict)
-    created_at: datetime.datetime = dataclasses.field(default_factory=now)
-    updated_at: datetime.datetime | None = None
+    created_at: dt.datetime = dataclasses.field(default_factory=now)
+    updated_at: dt.datetime | None = None
 
     @property
     def uuid(self) -> str:

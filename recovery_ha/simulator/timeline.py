@@ -80,8 +80,6 @@ class Timeline:
             while not self._stopping:
                 if self._run_due():
                     self._changed()
-                if self._stopping:
-                    break
                 self._wakeup.wait(self._pause())
 
     def _pause(self) -> float | None:

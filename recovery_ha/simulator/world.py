@@ -12,7 +12,7 @@ from recovery_ha.simulator.alarms import Alarms
 from recovery_ha.simulator.computes import Computes
 from recovery_ha.simulator.errors import BadRequest, Conflict, NotFound
 from recovery_ha.simulator.evacuation import Evacuations
-from recovery_ha.simulator.faults import Faults
+from recovery_ha.simulator.faults import Faults, Outages
 from recovery_ha.simulator.identity import Identity
 from recovery_ha.simulator.journal import Journal
 from recovery_ha.simulator.migrations import Migrations
@@ -91,6 +91,7 @@ class World:
         self.timeline = Timeline(self.lock, self.changed)
         self.identity = Identity(settings)
         self.faults = Faults()
+        self.outages = Outages()
         self.journal = Journal()
         self.alarms = Alarms()
         self.servers: dict[str, Server] = {}
@@ -160,6 +161,7 @@ class World:
         with self.lock:
             self.timeline.clear()
             self.faults.clear()
+            self.outages.end()
             self.journal.clear()
             for store in (
                 self.servers,

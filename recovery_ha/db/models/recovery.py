@@ -109,6 +109,7 @@ class VMove(Timestamps, Base):
     vm_state: Mapped[str] = mapped_column(sa.String(36))
     task_state: Mapped[str | None] = mapped_column(sa.String(64))
     power_state: Mapped[int] = mapped_column(sa.Integer)
+    was_locked: Mapped[bool] = mapped_column(sa.Boolean)
     locked_by_us: Mapped[bool] = mapped_column(sa.Boolean, default=False)
     requested_at: Mapped[float | None] = mapped_column(types.Epoch)
     accepted: Mapped[bool] = mapped_column(sa.Boolean, default=False)

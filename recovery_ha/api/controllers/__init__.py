@@ -1,0 +1,1 @@
+"""One class per resource; the tree of URLs is in ``root``."""

@@ -1,0 +1,168 @@
+"""The tree of URLs, and how a request finds its method.
+
+pecan asks ``_route`` of the root once and is given the method: its own
+RestController takes ``?_method=`` for the method, answers in HTML and works
+out signatures several times per request.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pecan
+
+from recovery_ha.api import errors
+from recovery_ha.api import request as requests
+from recovery_ha.api.controllers.documents import Documents
+from recovery_ha.api.controllers.v1.extensions import Extensions
+from recovery_ha.api.controllers.v1.hosts import Hosts
+from recovery_ha.api.controllers.v1.notifications import Notifications
+from recovery_ha.api.controllers.v1.segments import Segments
+from recovery_ha.api.controllers.v1.vmoves import VMoves
+from recovery_ha.api.request import Request
+from recovery_ha.api.service import Service
+
+Handler = Callable[..., Any]
+
+_VERSION = "v1"
+_PROJECT = re.compile(r"[0-9a-f\-]+", re.ASCII)
+_METHODS = {
+    "index": "GET",
+    "create": "POST",
+    "show": "GET",
+    "update": "PUT",
+    "delete": "DELETE",
+}
+
+
+def routes(service: Service) -> dict[str, dict[str, Handler]]:
+    """Return the methods of each URL below the version.
+
+    A name in braces stands for any text, which the method gets.
+    """
+    segments, hosts = Segments(service), Hosts(service)
+    notifications, vmoves = Notifications(service), VMoves(service)
+    extensions = Extensions(service)
+    return {
+        "segments": _collection(segments),
+        "segments/{}": _member(segments),
+        "segments/{}/hosts": _collection(hosts),
+        "segments/{}/hosts/{}": _member(hosts),
+        "notifications": _collection(notifications),
+        "notifications/{}": _member(notifications),
+        "notifications/{}/vmoves": _collection(vmoves),
+        "notifications/{}/vmoves/{}": _member(vmoves),
+        "extensions": _collection(extensions),
+        "extensions/{}": _member(extensions),
+    }
+
+
+def _collection(controller: Any) -> dict[str, Handler]:
+    return _methods(controller, "index", "create")
+
+
+def _member(controller: Any) -> dict[str, Handler]:
+    return _methods(controller, "show", "update", "delete")
+
+
+def _methods(controller: Any, *names: str) -> dict[str, Handler]:
+    return {
+        _METHODS[name]: getattr(controller, name)
+        for name in names
+        if hasattr(controller, name)
+    }
+
+
+class _Node:
+    """One place in the tree of URLs."""
+
+    def __init__(self) -> None:
+        self.children: dict[str, _Node] = {}
+        self.methods: dict[str, Handler] = {}
+
+    def at(self, names: list[str]) -> "_Node":
+        """Return the node of a URL, made if there is none."""
+        node = self
+        for name in names:
+            node = node.children.setdefault(name, _Node())
+        return node
+
+
+class Root:
+    """Where pecan begins."""
+
+    def __init__(self, service: Service) -> None:
+        self._documents = Documents(service)
+        self._tree = _Node()
+        for url, methods in routes(service).items():
+            self._tree.at(url.split("/")).methods = methods
+
+    def __dir__(self) -> list[str]:
+        """Return what pecan looks for among our names at every request."""
+        return ["_route"]
+
+    @pecan.expose()  # type: ignore[untyped-decorator]
+    def _route(
+        self, parts: list[str], request: Request
+    ) -> tuple[Handler, list[str]]:
+        """Return the method that answers a URL, and what it is given.
+
+        :param parts: what is between the slashes of the path.
+        """
+        parts = [str(part) for part in parts]
+        if parts and not parts[-1]:
+            parts.pop()  # a slash at the end says nothing
+        if not parts:
+            return self._documents.versions, []
+        if parts[0] != _VERSION:
+            return self._documents.choices, []
+        return self._resource(parts[1:], request)
+
+    def _resource(
+        self, parts: list[str], request: Request
+    ) -> tuple[Handler, list[str]]:
+        top = self._tree.children
+        if parts and parts[0] not in top and not _is_json(parts[0], top):
+            if _PROJECT.fullmatch(parts[0]) is None:
+                raise _not_found()
+            request.project = parts.pop(0)
+        if not parts:
+            return self._documents.version, []
+        requests.negotiate(request.environ)
+        node, references = self._walk(parts)
+        method = "GET" if request.method == "HEAD" else request.method
+        if method not in node.methods:
+            allowed = [*node.methods]
+            if "GET" in allowed:
+                allowed.append("HEAD")
+            raise errors.MethodNotAllowed(
+                f"{request.method} is not allowed here; allowed are"
+                f" {', '.join(allowed)}.",
+                tuple(allowed),
+            )
+        return node.methods[method], references
+
+    def _walk(self, parts: list[str]) -> tuple[_Node, list[str]]:
+        node, references = self._tree, []
+        last = len(parts) - 1
+        for place, part in enumerate(parts):
+            if part in node.children:
+                node = node.children[part]
+            elif place == last and _is_json(part, node.children):
+                node = node.children[part.removesuffix(".json")]
+            elif "{}" in node.children and part:
+                node = node.children["{}"]
+                references.append(part)
+            else:
+                raise _not_found()
+        if not node.methods:
+            raise _not_found()
+        return node, references
+
+
+def _is_json(part: str, children: dict[str, _Node]) -> bool:
+    return part.endswith(".json") and part.removesuffix(".json") in children
+
+
+def _not_found() -> errors.RouteNotFound:
+    return errors.RouteNotFound("The resource could not be found.")

@@ -1,0 +1,110 @@
+"""Hosts of a segment: ``/segments/{segment}/hosts``.
+
+Nova is not asked whether it knows a host: the API reads only the database.
+"""
+
+from typing import Any
+
+from recovery_ha.api import listing
+from recovery_ha.api.expose import Call, expose
+from recovery_ha.api.schemas import common
+from recovery_ha.api.schemas import hosts as schemas
+from recovery_ha.api.service import Service
+from recovery_ha.api.views import recovery as views
+from recovery_ha.db import segments as db
+from recovery_ha.domain.recovery import Host
+from recovery_ha.policies import hosts as rules
+
+
+class Hosts:
+    """Compute hosts that are watched."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+
+    @expose(
+        versions=("1.0", None),
+        policy=rules.INDEX,
+        query=schemas.QUERY,
+        body=None,
+        response=schemas.LIST,
+        status=200,
+    )
+    def index(self, call: Call, segment: str) -> dict[str, Any]:
+        """List the hosts of a segment."""
+        found = db.list_hosts(
+            call.context,
+            segment,
+            listing.page(call.query, self.service.max_limit),
+            **listing.texts(call.query, "name", "type"),
+            **listing.booleans(call.query, "on_maintenance", "reserved"),
+        )
+        return {"hosts": [_view(call, item) for item in found]}
+
+    @expose(
+        versions=("1.0", None),
+        policy=rules.CREATE,
+        query=common.NO_QUERY,
+        body=schemas.CREATE,
+        response=schemas.ONE,
+        status=201,
+    )
+    def create(self, call: Call, segment: str) -> dict[str, Any]:
+        """Add a host to a segment."""
+        values = _columns(call.body["host"])
+        return {
+            "host": _view(
+                call, db.create_host(call.context, segment, **values)
+            )
+        }
+
+    @expose(
+        versions=("1.0", None),
+        policy=rules.DETAIL,
+        query=common.NO_QUERY,
+        body=None,
+        response=schemas.ONE,
+        status=200,
+    )
+    def show(self, call: Call, segment: str, host: str) -> dict[str, Any]:
+        """Show a host."""
+        return {"host": _view(call, db.get_host(call.context, segment, host))}
+
+    @expose(
+        versions=("1.0", None),
+        policy=rules.UPDATE,
+        query=common.NO_QUERY,
+        body=schemas.UPDATE,
+        response=schemas.ONE,
+        status=200,
+    )
+    def update(self, call: Call, segment: str, host: str) -> dict[str, Any]:
+        """Change a host."""
+        changes = _columns(call.body["host"])
+        found = db.update_host(call.context, segment, host, changes)
+        return {"host": _view(call, found)}
+
+    @expose(
+        versions=("1.0", None),
+        policy=rules.DELETE,
+        query=common.NO_QUERY,
+        body=None,
+        response=None,
+        status=204,
+    )
+    def delete(self, call: Call, segment: str, host: str) -> None:
+        """Remove a host from its segment."""
+        db.delete_host(call.context, segment, host)
+
+
+def _view(call: Call, host: Host) -> dict[str, Any]:
+    return views.host(host, secrets=bool(call.context.is_admin))
+
+
+def _columns(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a checked body as the database has them."""
+    values = dict(fields)
+    for name in ("reserved", "on_maintenance"):
+        if name in values:
+            values[name] = common.is_true(values[name])
+    return values

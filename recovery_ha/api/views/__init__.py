@@ -1,0 +1,1 @@
+"""From dataclasses to what is answered at a version; no queries here."""

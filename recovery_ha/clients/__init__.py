@@ -1,0 +1,1 @@
+"""Adapters to the services around: the ports of ``domain.ports``."""

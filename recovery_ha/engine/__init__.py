@@ -1,0 +1,1 @@
+"""The engine: owns work, runs its flows, and stops when it must."""

@@ -1,0 +1,179 @@
+"""Keeping leases alive, and knowing when one can no longer be relied on."""
+
+import logging
+import threading
+import time
+
+from oslo_db import exception as db_exc
+
+from recovery_ha.context import RequestContext
+from recovery_ha.db import work
+from recovery_ha.domain import errors
+from recovery_ha.domain.lease import Claim, WorkKind, safe_until
+
+LOG = logging.getLogger(__name__)
+
+
+class Lease:
+    """One piece of owned work, seen from the threads that do it.
+
+    Whether it may still be acted on is decided without asking anybody: the
+    time is over, or it is not. A process that was stopped and continued
+    finds out at its next look at the clock.
+    """
+
+    def __init__(self, claim: Claim, deadline: float) -> None:
+        """Hold a claim.
+
+        :param claim: what was won.
+        :param deadline: until when it is safe, on the monotonic clock.
+        """
+        self.claim = claim
+        self._deadline = deadline
+        self._lost = False
+        self._stopping = False
+        self._changed = threading.Event()
+
+    def prolong(self, deadline: float) -> None:
+        """Move the deadline; a lease that was lost stays lost."""
+        self._deadline = deadline
+
+    def lose(self) -> None:
+        """Give up for good; threads that wait wake up and find out."""
+        self._lost = True
+        self._changed.set()
+
+    def stop(self) -> None:
+        """Have the work end at its next safe point."""
+        self._stopping = True
+        self._changed.set()
+
+    @property
+    def remaining(self) -> float:
+        """Seconds for which the lease is safe; 0 or less when it is not."""
+        return 0.0 if self._lost else self._deadline - time.monotonic()
+
+    def still_mine(self) -> bool:
+        """Tell whether the work may be acted on at this very moment."""
+        return self.remaining > 0 and not self._stopping
+
+    def check(self) -> None:
+        """Refuse to go on with work that must not be acted on.
+
+        :raises errors.LeaseLost: somebody else may own it.
+        :raises errors.EngineStopping: this engine is to stop.
+        """
+        if self.remaining <= 0:
+            raise errors.LeaseLost(
+                f"The lease on {self.claim.kind} {self.claim.uuid} was not"
+                " renewed in time."
+            )
+        if self._stopping:
+            raise errors.EngineStopping("The engine is stopping.")
+
+    def wait(self, seconds: float) -> None:
+        """Sleep, but no longer than the work may be acted on.
+
+        :raises errors.LeaseLost: see :meth:`check`.
+        :raises errors.EngineStopping: see :meth:`check`.
+        """
+        end = time.monotonic() + seconds
+        self.check()
+        while (left := end - time.monotonic()) > 0:
+            self._changed.wait(min(left, max(self.remaining, 0.0) + 0.01))
+            self.check()
+
+
+class LeaseKeeper:
+    """Renews all leases of this engine with one statement.
+
+    A lease that the database no longer grants is lost at once; one that
+    could not be renewed runs out by itself.
+    """
+
+    def __init__(
+        self, ctx: RequestContext, owner: str, lease_seconds: float
+    ) -> None:
+        """Start renewing.
+
+        :param ctx: where the work is.
+        :param owner: this engine, unique per process start.
+        :param lease_seconds: how long a lease is; renewed every third of it.
+        """
+        self.owner = owner
+        self.lease_seconds = lease_seconds
+        self._ctx = ctx
+        self._leases: dict[tuple[str, int], Lease] = {}
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(
+            target=self._run, name="lease-keeper", daemon=True
+        )
+        self._thread.start()
+
+    def hold(self, claim: Claim, asked_at: float) -> Lease:
+        """Keep a claim alive from now on.
+
+        :param asked_at: monotonic time before the claim was asked for.
+        """
+        lease = Lease(claim, safe_until(asked_at, self.lease_seconds))
+        with self._lock:
+            self._leases[claim.uuid, claim.epoch] = lease
+        return lease
+
+    def drop(self, lease: Lease) -> None:
+        """Stop renewing; the work has been given back or lost."""
+        with self._lock:
+            self._leases.pop((lease.claim.uuid, lease.claim.epoch), None)
+        lease.lose()
+
+    def stop_work(self) -> None:
+        """Have all owned work end at its next safe point."""
+        for lease in self._held():
+            lease.stop()
+
+    def count(self) -> int:
+        """Return how many pieces of work are owned."""
+        return len(self._held())
+
+    def close(self) -> None:
+        """Stop renewing anything."""
+        self._stopped.set()
+        self._thread.join(timeout=self.lease_seconds)
+
+    def _held(self) -> list[Lease]:
+        with self._lock:
+            return list(self._leases.values())
+
+    def _run(self) -> None:
+        while not self._stopped.wait(self.lease_seconds / 3):
+            while not self._renew():
+                # The database does not answer: ask again before the leases
+                # run out, but leave it the room to recover.
+                if self._stopped.wait(self.lease_seconds / 10):
+                    return
+
+    def _renew(self) -> bool:
+        held = self._held()
+        if not held:
+            return True
+        asked_at = time.monotonic()
+        try:
+            owned = work.renew(
+                self._ctx, WorkKind.RECOVERY, self.owner, self.lease_seconds
+            )
+        except db_exc.DBError as exc:
+            LOG.warning("Leases were not renewed: %s", exc)
+            return False
+        deadline = safe_until(asked_at, self.lease_seconds)
+        for lease in held:
+            if (lease.claim.uuid, lease.claim.epoch) in owned:
+                lease.prolong(deadline)
+            elif lease in self._held():
+                LOG.info(
+                    "%s %s is not owned by this engine any more.",
+                    lease.claim.kind,
+                    lease.claim.uuid,
+                )
+                lease.lose()
+        return True

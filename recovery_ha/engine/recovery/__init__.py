@@ -1,0 +1,1 @@
+"""Recovery of hosts: from a claimed notification to its end."""

@@ -1,0 +1,110 @@
+"""The life of an engine: what is started, in which order, and stopped."""
+
+import logging
+import socket
+import threading
+
+from oslo_config import cfg
+from oslo_service import service
+from oslo_utils import uuidutils
+
+from recovery_ha.clients.compute import Nova
+from recovery_ha.context import internal_context
+from recovery_ha.db.session import Database
+from recovery_ha.engine.dispatcher import Dispatcher
+from recovery_ha.engine.endpoints import make_server
+from recovery_ha.engine.lease import LeaseKeeper
+from recovery_ha.engine.periodic import Periodic
+from recovery_ha.engine.recovery.handler import RecoveryHandler
+from recovery_ha.engine.runner import FlowRunner
+
+LOG = logging.getLogger(__name__)
+
+
+class Engine:
+    """One engine in this process; it works from its making until ``stop``.
+
+    :ivar host: the engine's name.
+    """
+
+    def __init__(self, conf: cfg.ConfigOpts, database: Database) -> None:
+        """Check the configuration, then start to look for work.
+
+        :raises errors.InvalidConfiguration: the text names the option.
+        """
+        self._conf = conf
+        self.host: str = conf.engine.host or socket.gethostname()
+        ctx = internal_context(database)
+        handler = RecoveryHandler(conf, ctx, Nova(conf), FlowRunner(database))
+        # A restarted engine is a new owner: what the old one had under way
+        # it takes over like anybody else, when the lease has ended.
+        owner = f"{self.host}:{uuidutils.generate_uuid()}"
+        self._keeper = LeaseKeeper(ctx, owner, conf.engine.lease_seconds)
+        self._periodic = Periodic(ctx)
+        self._dispatcher = Dispatcher(
+            ctx,
+            self._keeper,
+            handler,
+            workers=conf.engine.workers,
+            sweep_interval=conf.engine.sweep_interval,
+        )
+        LOG.info("Engine %s works.", self.host)
+
+    def wake(self) -> None:
+        """Look for work now; returns at once."""
+        self._dispatcher.wake()
+
+    def stop(self) -> None:
+        """Hand over what is under way and stop."""
+        self._dispatcher.stop(self._conf.engine.stop_timeout)
+        self._periodic.stop()
+        self._keeper.close()
+        LOG.info("Engine %s has stopped.", self.host)
+
+
+class EngineService(service.Service):
+    """An engine and its RPC server, as oslo.service runs them."""
+
+    def __init__(self, conf: cfg.ConfigOpts, database: Database) -> None:
+        """Start the engine; the RPC server starts with the service.
+
+        :raises errors.InvalidConfiguration: see :class:`Engine`.
+        """
+        super().__init__()
+        self._engine = Engine(conf, database)
+        self._server = make_server(conf, self._engine.host, self._engine.wake)
+        self._listening = False
+
+    def start(self) -> None:
+        """Listen for wake-ups.
+
+        This waits for the message queue as long as it takes; the engine
+        works meanwhile, by its sweep.
+        """
+        self._server.start()
+        self._listening = True
+
+    def stop(self, graceful: bool = False) -> None:
+        """Hand over what is under way and stop listening."""
+        self._engine.stop()
+        if self._listening:
+            self._server.stop()
+        super().stop(graceful)
+
+
+def run(conf: cfg.ConfigOpts, database: Database) -> int:
+    """Run one engine until SIGTERM or SIGINT; SIGHUP reads log levels anew.
+
+    :returns: the exit status.
+    :raises errors.InvalidConfiguration: see :class:`Engine`.
+    """
+    launcher = service.Launcher(conf, restart_method="mutate")
+    engine = EngineService(conf, database)
+    ended = threading.Event()
+    signals = service.SignalHandler()
+    signals.add_handlers(("SIGTERM", "SIGINT"), lambda *_: ended.set())
+    signals.add_handler("SIGHUP", lambda *_: conf.mutate_config_files())
+    launcher.launch_service(engine)
+    ended.wait()
+    engine.stop()
+    return 0

@@ -1,0 +1,186 @@
+"""The public module for third parties: what a plug-in may rely on.
+
+A task of a recovery flow is a subclass of :class:`RecoveryTask`, announced as
+an entry point in ``recovery_ha.task_flow.tasks`` and named by it in
+``[taskflow_driver_recovery_flows]``::
+
+    class SendMailTask(RecoveryTask):
+        what = "send a mail"
+
+        def execute(self, host_name, notification_uuid):
+            self.progress(0.6, f"Writing about {host_name}")
+
+The arguments of ``execute`` are the task's inputs: ``notification_uuid`` and
+``host_name`` in the flows of a host, and what earlier tasks provide
+(``default_provides``); the built-in ones provide ``instance_uuids``,
+``evacuated`` and ``failed``. A task may run again after a crash: it must look
+at the world before it acts.
+"""
+
+import functools
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from taskflow import task
+
+#: Seconds between two writes of a task's progress; the last is always kept.
+_WRITE_SECONDS = 0.25
+#: More remarks than this and the oldest but the first are dropped.
+_MAX_REMARKS = 500
+
+
+class TaskFailed(Exception):
+    """A task could not do its work; the text is shown to operators.
+
+    What it raised is the ``__cause__``.
+    """
+
+
+class TaskEnvironment(Protocol):
+    """What a task is given by the engine that runs it."""
+
+    @property
+    def conf(self) -> Any:
+        """The configuration, with the options of the plug-in's group."""
+
+    @property
+    def compute(self) -> Any:
+        """Nova, on behalf of this recovery."""
+
+    def still_mine(self) -> bool:
+        """Tell whether this engine still owns the recovery."""
+
+    def is_interruption(self, exc: BaseException) -> bool:
+        """Tell whether an error means "stop here, somebody goes on"."""
+
+    def wait(self, seconds: float) -> None:
+        """Sleep, or raise when the recovery is not this engine's any more."""
+
+
+class RecoveryTask(task.Task):
+    """A task of a recovery flow.
+
+    :cvar what: completes the sentence "Failed to ...".
+    """
+
+    what = "run the task"
+
+    def __init__(self, environment: TaskEnvironment) -> None:
+        """Make the task; the engine does this when it builds a flow."""
+        super().__init__(name=type(self).__name__)
+        self.version = (1, 0)
+        self.environment = environment
+        self._remarks: list[dict[str, str]] = []
+        self._written_at = 0.0
+        self._latest = 0.0
+        self._unwritten = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Have each task report its start, end and failure by itself."""
+        super().__init_subclass__(**kwargs)
+        if "execute" in cls.__dict__:
+            cls.execute = _reporting(cls.execute)
+        if "revert" in cls.__dict__:
+            cls.revert = _owned(cls.revert)
+
+    @property
+    def conf(self) -> Any:
+        """The configuration."""
+        return self.environment.conf
+
+    @property
+    def compute(self) -> Any:
+        """Nova, on behalf of this recovery."""
+        return self.environment.compute
+
+    def still_mine(self) -> bool:
+        """Tell whether this engine still owns the recovery.
+
+        Ask before each call that changes something outside.
+        """
+        return self.environment.still_mine()
+
+    def wait(self, seconds: float) -> None:
+        """Sleep; what was reported is written first.
+
+        :raises Exception: when the recovery is not this engine's any more;
+            let it pass.
+        """
+        self.flush()
+        self.environment.wait(seconds)
+
+    def progress(self, fraction: float, message: str) -> None:
+        """Report how far the task has come; operators see it at once.
+
+        :param fraction: 0 to 1.
+        :param message: a sentence for operators; no secrets.
+        """
+        self._latest = min(max(fraction, 0.0), 1.0)
+        self._remarks.append(
+            {
+                "timestamp": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}",
+                "progress": str(self._latest),
+                "message": message,
+            }
+        )
+        if len(self._remarks) > _MAX_REMARKS:
+            del self._remarks[1]
+        self._unwritten = True
+        if time.monotonic() - self._written_at >= _WRITE_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was reported and not yet written."""
+        if not self._unwritten:
+            return
+        self._unwritten = False
+        self._written_at = time.monotonic()
+        self.notifier.notify(
+            task.EVENT_UPDATE_PROGRESS,
+            {
+                "progress": self._latest,
+                "progress_details": list(self._remarks),
+            },
+        )
+
+    def recall(self, remarks: list[dict[str, str]]) -> None:
+        """Go on after what an earlier run of the task had reported."""
+        self._remarks = list(remarks)
+
+
+def _reporting(execute: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(execute)
+    def run(self: RecoveryTask, *args: Any, **kwargs: Any) -> Any:
+        name = type(self).__name__
+        self.progress(0.5, f"Started execution of {name}")
+        try:
+            result = execute(self, *args, **kwargs)
+        except Exception as exc:
+            if self.environment.is_interruption(exc):
+                raise
+            sentence = f"Failed to {self.what}: {exc}"
+            self.progress(1.0, sentence)
+            self.flush()
+            raise TaskFailed(sentence) from exc
+        self.progress(1.0, f"Finished execution of {name}")
+        self.flush()
+        return result
+
+    return run
+
+
+def _owned(revert: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(revert)
+    def run(self: RecoveryTask, *args: Any, **kwargs: Any) -> Any:
+        if not self.still_mine():
+            return None
+        try:
+            return revert(self, *args, **kwargs)
+        except Exception as exc:
+            if self.environment.is_interruption(exc):
+                raise
+            raise TaskFailed(f"Failed to undo: {exc}") from exc
+
+    return run

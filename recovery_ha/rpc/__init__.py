@@ -1,0 +1,1 @@
+"""Wake-ups between processes: never state, and every one may be lost."""

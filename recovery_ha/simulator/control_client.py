@@ -1,0 +1,243 @@
+"""A client of the control interface, for other processes.
+
+It needs nothing but the standard library, and one instance may be used from
+several threads.
+"""
+
+import http.client
+import json
+import threading
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+Json = dict[str, Any]
+TIMEOUT_SECONDS = 30.0
+
+
+class ControlError(Exception):
+    """The simulator refused.
+
+    :param status: its HTTP status
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(f"{status}: {message}")
+        self.status = status
+
+
+class ControlClient:
+    """Controls a running simulator.
+
+    Every method raises `ControlError` when the simulator refuses and
+    `OSError` when it cannot be reached.
+
+    :param url: where the simulator listens, for example
+        http://127.0.0.1:15900
+    """
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self._host = parts.hostname or "127.0.0.1"
+        self._port = parts.port or 80
+        self._local = threading.local()
+
+    def settings(self, **changes: Any) -> Json:
+        """Return the settings, after changing those that are named."""
+        if not changes:
+            return self._call("GET", "/settings")
+        return self._call("PUT", "/settings", changes)
+
+    def computes(self) -> list[Json]:
+        """Return the hosts as they really are, guests included."""
+        found: list[Json] = self._call("GET", "/computes")["computes"]
+        return found
+
+    def compute(self, host: str) -> Json:
+        """Return one host.
+
+        :raises LookupError: there is none
+        """
+        for compute in self.computes():
+            if compute["host"] == host:
+                return compute
+        raise LookupError(host)
+
+    def add_compute(self, host: str | None = None) -> Json:
+        """Add a host; without a name it becomes compute-N."""
+        return self._call("POST", "/computes", {"host": host})
+
+    def remove_compute(self, host: str) -> None:
+        """Remove a host without servers."""
+        self._call("DELETE", f"/computes/{quote(host)}")
+
+    def kill(self, host: str) -> Json:
+        """Power a host off."""
+        return self._call("POST", f"/computes/{quote(host)}/kill")
+
+    def start(self, host: str) -> Json:
+        """Start a dead host."""
+        return self._call("POST", f"/computes/{quote(host)}/start")
+
+    def freeze(self, host: str) -> Json:
+        """Silence a host while its guests go on."""
+        return self._call("POST", f"/computes/{quote(host)}/freeze")
+
+    def thaw(self, host: str) -> Json:
+        """Let a frozen host go on."""
+        return self._call("POST", f"/computes/{quote(host)}/thaw")
+
+    def create_servers(
+        self, host: str, count: int = 1, **fields: Any
+    ) -> list[str]:
+        """Have servers on a host at once.
+
+        :param fields: name_prefix, flavor, vm_state, task_state,
+            power_state, locked, locked_reason, metadata, project_id, …
+        :returns: their UUIDs
+        """
+        body = {"host": host, "count": count, **fields}
+        uuids: list[str] = self._call("POST", "/servers", body)["servers"]
+        return uuids
+
+    def servers(self) -> list[Json]:
+        """Return all servers in short."""
+        found: list[Json] = self._call("GET", "/servers")["servers"]
+        return found
+
+    def set_server(self, uuid: str, **fields: Any) -> Json:
+        """Set what Nova says of a server, for example its vm_state."""
+        return self._call("PUT", f"/servers/{quote(uuid)}", fields)
+
+    def add_fault(self, **fields: Any) -> int:
+        """Set a fault and return its number.
+
+        :param fields: those of `recovery_ha.simulator.faults.Fault`
+        """
+        return int(self._call("POST", "/faults", fields)["id"])
+
+    def faults(self) -> list[Json]:
+        """Return the faults, their hits and what they hold."""
+        found: list[Json] = self._call("GET", "/faults")["faults"]
+        return found
+
+    def fault(self, number: int) -> Json:
+        """Return one fault.
+
+        :raises LookupError: there is none
+        """
+        for fault in self.faults():
+            if fault["id"] == number:
+                return fault
+        raise LookupError(number)
+
+    def release(self, number: int) -> Json:
+        """Let the requests go that a fault holds; it strikes no more."""
+        return self._call("POST", f"/faults/{number}/release")
+
+    def remove_fault(self, number: int) -> None:
+        """Remove a fault and release what it holds."""
+        self._call("DELETE", f"/faults/{number}")
+
+    def remove_faults(self) -> None:
+        """Remove all faults."""
+        self._call("DELETE", "/faults")
+
+    def log(self, since: int = 0, action: str | None = None) -> list[Json]:
+        """Return the calls that change the cloud, after number `since`."""
+        query: dict[str, Any] = {"since": since}
+        if action is not None:
+            query["action"] = action
+        path = f"/log?{urlencode(query)}"
+        found: list[Json] = self._call("GET", path)["log"]
+        return found
+
+    def clear_log(self) -> None:
+        """Forget the calls."""
+        self._call("DELETE", "/log")
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Return the number of requests by service and route."""
+        found: dict[str, dict[str, int]] = self._call("GET", "/counts")[
+            "counts"
+        ]
+        return found
+
+    def reset_counts(self) -> None:
+        """Count from zero again."""
+        self._call("POST", "/counts/reset")
+
+    def expire_tokens(self) -> int:
+        """Let all tokens expire and return how many there were."""
+        return int(self._call("POST", "/tokens/expire")["expired"])
+
+    def begin_outage(
+        self, service: str, status: int = 503, seconds: float | None = None
+    ) -> None:
+        """Let a service fail, for some seconds or until `end_outage`."""
+        body = {"service": service, "status": status, "seconds": seconds}
+        self._call("POST", "/outage", body)
+
+    def end_outage(self, service: str | None = None) -> None:
+        """End the outage of one service, or of all."""
+        query = f"?{urlencode({'service': service})}" if service else ""
+        self._call("DELETE", f"/outage{query}")
+
+    def reset(
+        self,
+        computes: int | None = None,
+        servers_per_compute: int | None = None,
+    ) -> list[Json]:
+        """Start anew; numbers that are not given come from the settings."""
+        given = {
+            "computes": computes,
+            "servers_per_compute": servers_per_compute,
+        }
+        body = {key: n for key, n in given.items() if n is not None}
+        found: list[Json] = self._call("POST", "/reset", body)["computes"]
+        return found
+
+    def close(self) -> None:
+        """Close the connection of this thread."""
+        connection = getattr(self._local, "connection", None)
+        if connection is not None:
+            connection.close()
+            self._local.connection = None
+
+    def __enter__(self) -> "ControlClient":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _call(self, method: str, path: str, body: Any = None) -> Json:
+        text = None if body is None else json.dumps(body)
+        status, data = self._send(method, f"/control{path}", text)
+        value: Json = json.loads(data) if data else {}
+        if status >= http.HTTPStatus.BAD_REQUEST:
+            message = value.get("error", {}).get("message", "")
+            raise ControlError(status, message)
+        return value
+
+    def _send(
+        self, method: str, path: str, text: str | None
+    ) -> tuple[int, bytes]:
+        connection = getattr(self._local, "connection", None)
+        reused = connection is not None
+        if connection is None:
+            connection = http.client.HTTPConnection(
+                self._host, self._port, timeout=TIMEOUT_SECONDS
+            )
+            self._local.connection = connection
+        try:
+            connection.request(method, path, text)
+            response = connection.getresponse()
+            return response.status, response.read()
+        except (http.client.RemoteDisconnected, ConnectionError):
+            self.close()
+            if not reused:
+                raise
+            # The server may close an idle connection; nothing was lost.
+            return self._send(method, path, text)
+        except (OSError, http.client.HTTPException):
+            self.close()
+            raise
