@@ -117,7 +117,7 @@ class RecoveryTask(task.Task):
         :param fraction: 0 to 1.
         :param message: a sentence for operators; no secrets.
         """
-        self._latest = min(max(fraction, 0.0), 1.0)
+        self._latest = round(min(max(fraction, 0.0), 1.0), 3)
         self._remarks.append(
             {
                 "timestamp": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}",

@@ -4,12 +4,19 @@ oslo.policy looks at its files at every question and changes its rules in
 place while others read them. Here they are looked at once a second, and a
 changed set of rules takes the place of the old one as a whole; a set that
 cannot be read leaves the old one in force.
+
+An answer depends on the rule and the caller alone, and working it out costs
+as much as the rest of a request: answers are kept as long as their rules.
 """
 
+import functools
+import importlib.metadata
 import logging
+import re
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +31,19 @@ from recovery_ha.domain import errors
 LOG = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 1.0
+#: How many answers are kept.
+_KEPT = 4096
+#: What a rule may look at, in the order in which :meth:`Policy.check` has it.
+_CREDENTIALS = (
+    "user_id",
+    "project_id",
+    "domain_id",
+    "system_scope",
+    "is_admin",
+    "is_admin_project",
+    "roles",
+    "service_roles",
+)
 
 
 class Policy:
@@ -37,7 +57,7 @@ class Policy:
         """
         self._conf = conf
         self._lock = threading.Lock()
-        self._enforcer = _enforcer(conf)
+        self._decide = _decisions(_enforcer(conf))
         self._state = _state_of_files(conf)
         self._looked_at = time.monotonic()
 
@@ -45,18 +65,17 @@ class Policy:
         """Tell whether the caller may do what ``rule`` is about."""
         if time.monotonic() - self._looked_at >= _LOOK_SECONDS:
             self._look()
-        credentials = {
-            "user_id": ctx.user_id,
-            "project_id": ctx.project_id,
-            "domain_id": ctx.domain_id,
-            "system_scope": ctx.system_scope,
-            "roles": ctx.roles,
-            "is_admin": ctx.is_admin,
-            "is_admin_project": ctx.is_admin_project,
-            "service_roles": ctx.service_roles,
-        }
-        target = {"project_id": ctx.project_id, "user_id": ctx.user_id}
-        return bool(self._enforcer.authorize(rule, target, credentials))
+        return self._decide(
+            rule,
+            ctx.user_id,
+            ctx.project_id,
+            ctx.domain_id,
+            ctx.system_scope,
+            ctx.is_admin,
+            ctx.is_admin_project,
+            tuple(ctx.roles),
+            tuple(ctx.service_roles),
+        )
 
     def authorize(self, ctx: RequestContext, rule: str) -> None:
         """Refuse what the caller may not do.
@@ -78,7 +97,7 @@ class Policy:
             if state == self._state:
                 return
             self._state = state
-            self._enforcer = _enforcer(self._conf)
+            self._decide = _decisions(_enforcer(self._conf))
             LOG.info("The policy files have changed and were read again.")
         except errors.InvalidConfiguration as exc:
             LOG.error(  # noqa: TRY400 - the text says it all
@@ -102,6 +121,34 @@ def _enforcer(conf: cfg.ConfigOpts) -> policy.Enforcer:
     # From now on it never looks at its files: see the module's docstring.
     enforcer.use_conf = False
     return enforcer
+
+
+def _decisions(enforcer: policy.Enforcer) -> Callable[..., bool]:
+    """Return the function that decides by a set of rules."""
+
+    def decide(rule: str, *values: Any) -> bool:
+        credentials = dict(zip(_CREDENTIALS, values, strict=True))
+        for name in ("roles", "service_roles"):
+            credentials[name] = list(credentials[name])
+        target = {name: credentials[name] for name in _CREDENTIALS[:2]}
+        return bool(enforcer.authorize(rule, target, credentials))
+
+    if _asks_others(enforcer):
+        return decide
+    return functools.lru_cache(maxsize=_KEPT)(decide)
+
+
+def _asks_others(enforcer: policy.Enforcer) -> bool:
+    """Tell whether a rule asks something that may answer differently later.
+
+    Those are the kinds of check that come from plug-ins, ``http`` first.
+    """
+    plugins = importlib.metadata.entry_points(group="oslo.policy.rule_checks")
+    kinds = "|".join(re.escape(plugin.name) for plugin in plugins)
+    return any(
+        re.search(rf"\b({kinds}):", str(check))
+        for check in enforcer.rules.values()
+    )
 
 
 def _state_of_files(conf: cfg.ConfigOpts) -> tuple[Any, ...]:

@@ -130,7 +130,7 @@ def read_body(request: Request) -> Any:
         raise errors.MediaTypeNotSupported(
             f"Unsupported Content-Type {_short(kind)}; use {JSON}."
         )
-    raw = request.body
+    raw = _raw_body(request)
     if not raw:
         return None
     try:
@@ -144,6 +144,18 @@ def read_body(request: Request) -> Any:
             f"Malformed request body: it must be JSON in UTF-8 ({reason})."
         ) from exc
     return body
+
+
+def _raw_body(request: Request) -> bytes:
+    """Return the body; webob would copy it twice first."""
+    length: int | None = request.content_length
+    if length is None:
+        chunked: bytes = request.body
+        return chunked
+    raw: bytes = request.body_file_raw.read(length)
+    if len(raw) < length:
+        raise BadRequest("The request body is shorter than announced.")
+    return raw
 
 
 def _refuse_constant(name: str) -> None:

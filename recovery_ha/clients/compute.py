@@ -7,6 +7,7 @@ microversion history (why each version).
 import json
 import logging
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any
 
 import openstack
@@ -177,8 +178,13 @@ class Compute:
 
     # Evacuation records
 
-    def list_evacuations(self, source: str) -> list[Migration]:
+    def list_evacuations(
+        self, source: str, since: datetime | None = None
+    ) -> list[Migration]:
         """See :meth:`ports.ComputePort.list_evacuations`."""
+        params = {"source_compute": source, "migration_type": "evacuation"}
+        if since is not None:
+            params["changes-since"] = f"{since:%Y-%m-%dT%H:%M:%SZ}"
         return [
             Migration(
                 id=item["id"],
@@ -191,7 +197,7 @@ class Compute:
                 "/os-migrations",
                 "migrations",
                 _MIGRATIONS,
-                {"source_compute": source, "migration_type": "evacuation"},
+                params,
             )
             if item["source_compute"] == source
         ]

@@ -20,3 +20,7 @@ def main() -> int:
     # Requests that outlived the time to stop are not waited for; whatever
     # they do, another engine finds out.
     os._exit(status)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

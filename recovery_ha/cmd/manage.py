@@ -108,3 +108,7 @@ def main() -> int:
     database = Database(conf, statement_seconds=None)
     status: int = conf.command.run(conf, database)
     return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -32,7 +32,9 @@ def _new_config() -> cfg.ConfigOpts:
             ),
             *(
                 cfg.IntOpt(
-                    name, min=0, help=f"The same as [simulator] {name}."
+                    name.replace("_", "-"),
+                    min=0,
+                    help=f"The same as [simulator] {name}.",
                 )
                 for name in SHORT
             ),

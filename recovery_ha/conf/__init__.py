@@ -19,6 +19,7 @@ from recovery_ha.conf import (
     policy,
     process_failure,
     recovery_flows,
+    standalone,
 )
 
 MODULES = (
@@ -32,6 +33,7 @@ MODULES = (
     instance_failure,
     process_failure,
     recovery_flows,
+    standalone,
 )
 
 #: The file that holds the operator's own recovery flows.

@@ -33,6 +33,8 @@ TASKFLOW_TABLES = frozenset(
     }
 )
 _SYNC = "Run: recovery-ha-manage db sync"
+#: Of the lock that whoever upgrades a PostgreSQL database holds.
+_LOCK_KEY = 0x72656368
 
 
 def _config(connection: Connection | None = None) -> Config:
@@ -95,18 +97,21 @@ def check_ready(database: Database) -> None:
         raise errors.DatabaseNotReady(
             f"The database has no tables of this service. {_SYNC}"
         )
-    script = ScriptDirectory.from_config(_config())
-    known = {revision.revision for revision in script.walk_revisions()}
-    if found in known:
-        raise errors.DatabaseNotReady(
-            f"The database is at revision {found}, this release needs"
-            f" {wanted}. {_SYNC}"
-        )
+    _refuse_unknown(found)
     raise errors.DatabaseNotReady(
-        f"The database is at revision {found}, which this release does not"
-        f" know (its own is {wanted}): a newer release has upgraded it."
-        " Install that release."
+        f"The database is at revision {found}, this release needs"
+        f" {wanted}. {_SYNC}"
     )
+
+
+def _refuse_unknown(found: str) -> None:
+    script = ScriptDirectory.from_config(_config())
+    if found not in {item.revision for item in script.walk_revisions()}:
+        raise errors.DatabaseNotReady(
+            f"The database is at revision {found}, which this release does"
+            f" not know (its own is {head()}): a newer release has upgraded"
+            " it. Install that release."
+        )
 
 
 def upgrade(database: Database) -> None:
@@ -115,15 +120,38 @@ def upgrade(database: Database) -> None:
     :raises errors.DatabaseNotReady: the database cannot be reached, or is
         newer than this release.
     """
-    if current(database) is not None:
-        with contextlib.suppress(errors.DatabaseNotReady):
-            check_ready(database)
+    with _reached(database), _alone(database):
+        found = _current(database)
+        if found == head():
             return
-    with _reached(database):
+        if found is not None:
+            _refuse_unknown(found)
         _upgrade_taskflow(database)
         with database.engine.begin() as connection:
             command.upgrade(_config(connection), "head")
     check_ready(database)
+
+
+@contextlib.contextmanager
+def _alone(database: Database) -> Iterator[None]:
+    """Have others that upgrade the same database wait.
+
+    SQLite needs no lock, its transactions are alone; Galera has none.
+    """
+    if database.engine.dialect.name == "sqlite":
+        yield
+        return
+    with database.engine.connect() as connection:
+        connection.detach()  # the lock ends with this very connection
+        if database.engine.dialect.name == "postgresql":
+            connection.execute(sa.select(sa.func.pg_advisory_lock(_LOCK_KEY)))
+        else:
+            name = sa.func.concat(
+                "recovery_ha.", sa.func.md5(sa.text("database()"))
+            )
+            with contextlib.suppress(db_exc.DBError):
+                connection.execute(sa.select(sa.func.get_lock(name, 600)))
+        yield
 
 
 def _upgrade_taskflow(database: Database) -> None:

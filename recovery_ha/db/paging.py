@@ -9,6 +9,9 @@ from sqlalchemy.engine import Connection
 
 from recovery_ha.domain import errors
 
+#: So many digits always fit in 64 bits.
+_DIGITS = 18
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -26,8 +29,10 @@ class Page:
 
 def by_reference(table: Any, uuid_column: str, reference: str) -> Any:
     """Return the condition that finds a row by its integer id or its uuid."""
-    if reference.isdecimal():
-        return table.id == int(reference)
+    if reference.isascii() and reference.isdecimal():
+        # No database can compare a number of more than 64 bits.
+        number = int(reference) if len(reference) <= _DIGITS else -1
+        return table.id == number
     return getattr(table, uuid_column) == reference
 
 

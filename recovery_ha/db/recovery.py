@@ -80,6 +80,12 @@ def create_notification(
         return _settle_duplicate(ctx, uuid, report)
 
 
+# Built once, from the table; see ``segments._REPORTED_HOST``.
+_INSERT = sa.insert(_N.metadata.tables[_N.__tablename__]).values(
+    received_at=now(), wake_at=now(), lease_epoch=0, attempts=0
+)
+
+
 @writer
 def _insert_notification(
     ctx: RequestContext, uuid: str, report: NewNotification
@@ -106,14 +112,11 @@ def _insert_notification(
         "created_at": created_at,
     }
     result = conn.execute(
-        sa.insert(_N).values(
+        _INSERT,
+        {
             **values,
-            received_at=now(),
-            wake_at=now(),
-            lease_epoch=0,
-            attempts=0,
-            dedupe_key=dedupe_key(report.type, host.uuid, report.payload),
-        )
+            "dedupe_key": dedupe_key(report.type, host.uuid, report.payload),
+        },
     )
     return Notification(
         id=_new_id(result),

@@ -127,11 +127,21 @@ def _url(text: str | None) -> URL:
         )
     try:
         url = make_url(text)
-        url.get_dialect()
-    except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError) as exc:
+        url.get_dialect().import_dbapi()
+    except (
+        sa.exc.ArgumentError,
+        sa.exc.NoSuchModuleError,
+        ImportError,  # no such driver here
+    ) as exc:
         raise errors.InvalidConfiguration(
             f"[database] connection is not a database URL: {exc}"
         ) from exc
+    except ValueError:
+        # Not its own words: they may show a part of the password.
+        raise errors.InvalidConfiguration(
+            "[database] connection is not a database URL: its port is no"
+            " number; a password with one of :/?#@ in it must be quoted."
+        ) from None
     if url.get_backend_name() in {"mysql", "mariadb"}:
         # PyMySQL's own default, and oslo.db's, cannot hold every character.
         url = url.update_query_dict(

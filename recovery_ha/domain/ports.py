@@ -6,6 +6,7 @@ checks the caller's lease as late as it can and raises
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 
@@ -78,8 +79,13 @@ class ComputePort(Protocol):
     def find_server(self, server_id: str) -> Server | None:
         """Return one server, or None if it is gone."""
 
-    def list_evacuations(self, source: str) -> list[Migration]:
-        """Return the evacuation records of a source host, all pages."""
+    def list_evacuations(
+        self, source: str, since: datetime | None = None
+    ) -> list[Migration]:
+        """Return the evacuation records of a source host, all pages.
+
+        :param since: naive UTC; only those that changed then or later.
+        """
 
     def lock_server(self, server_id: str, reason: str) -> None:
         """Keep the server's user from acting on it."""

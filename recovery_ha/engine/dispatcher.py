@@ -140,9 +140,15 @@ class Dispatcher:
         except errors.EngineStopping:
             LOG.info("Handing %s over: stopping.", lease.claim.uuid)
             self._handler.hand_over(lease)
+        except db_exc.DBError as exc:
+            LOG.warning("Work on %s broke off: %s", lease.claim.uuid, exc)
+            self._handler.set_aside(
+                lease, f"The database failed: {exc}", counted=False
+            )
         except Exception as exc:
             LOG.exception("Work on %s broke", lease.claim.uuid)
-            lease.check()
             self._handler.set_aside(
-                lease, f"Unexpected error: {type(exc).__name__}: {exc}"
+                lease,
+                f"Unexpected error: {type(exc).__name__}: {exc}",
+                counted=True,
             )

@@ -38,20 +38,19 @@ def act(context: Context) -> Answer:
 
 def _fields(name: str, given: Any, allowed: frozenset[str]) -> dict[str, Any]:
     """Return the fields of an action, which may have these and no others."""
-    fields = {} if given is None else given
-    if not isinstance(fields, dict):
+    if not isinstance(given, dict):
         raise BadRequest(
             f"Invalid input for field/attribute {name}. Value: {given}. "
             f"{given!r} is not of type 'object'"
         )
-    for key in fields:
+    for key in given:
         if key not in allowed:
             raise BadRequest(
                 f"Invalid input for field/attribute {name}. Value: {given}. "
                 f"Additional properties are not allowed ('{key}' was "
                 "unexpected)"
             )
-    return fields
+    return given
 
 
 def _evacuate(context: Context, server: Server, given: Any) -> Answer:
@@ -75,7 +74,7 @@ def _evacuate(context: Context, server: Server, given: Any) -> Answer:
 
 def _lock(context: Context, server: Server, given: Any) -> Answer:
     allowed = frozenset({"locked_reason"} if context.has(73) else ())
-    fields = _fields("lock", given, allowed)
+    fields = _fields("lock", {} if given is None else given, allowed)
     server.locked = True
     server.locked_reason = fields.get("locked_reason")
     server.updated = now()
@@ -93,7 +92,12 @@ def _unlock(context: Context, server: Server, given: Any) -> Answer:
 def _reset_state(context: Context, server: Server, given: Any) -> Answer:
     del context
     fields = _fields("os-resetState", given, frozenset({"state"}))
-    state = fields.get("state")
+    if "state" not in fields:
+        raise BadRequest(
+            "Invalid input for field/attribute os-resetState. Value: "
+            f"{given}. 'state' is a required property"
+        )
+    state = fields["state"]
     if state not in STATES:
         raise BadRequest(
             f"Invalid input for field/attribute state. Value: {state}. "
@@ -137,7 +141,7 @@ def _live_migrate(context: Context, server: Server, given: Any) -> Answer:
 
 def _migrate(context: Context, server: Server, given: Any) -> Answer:
     allowed = frozenset({"host"} if context.has(56) else ())
-    fields = _fields("migrate", given, allowed)
+    fields = _fields("migrate", {} if given is None else given, allowed)
     actions.check("migrate", server, admin=context.caller.admin)
     context.world.moves.cold_migrate(server, fields.get("host"))
     return 202, None

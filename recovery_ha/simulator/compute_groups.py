@@ -203,7 +203,8 @@ def list_flavors(context: Context) -> Answer:
     keys = ("id", "name", "links", "description")
     return 200, {
         "flavors": [
-            {key: one[key] for key in keys} for one in _flavors(context)
+            {key: one[key] for key in keys if key in one}
+            for one in _flavors(context)
         ]
     }
 

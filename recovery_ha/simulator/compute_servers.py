@@ -19,7 +19,6 @@ from recovery_ha.simulator.routing import Answer, Context
 # Filters that compare one field of a server, by the parameter's name.
 EQUAL = {
     "host": "host",
-    "node": "host",
     "vm_state": "vm_state",
     "task_state": "task_state",
     "project_id": "project_id",
@@ -28,7 +27,7 @@ EQUAL = {
     "uuid": "uuid",
     "image": "image_id",
 }
-FOR_ADMIN = frozenset({"host", "node", "task_state"})
+FOR_ADMIN = frozenset({"host", "task_state"})
 
 
 def server_of(context: Context) -> Server:
@@ -80,13 +79,13 @@ def _filtered(context: Context) -> list[Server]:
     args, caller = context.args, context.caller
     statuses = _statuses(context)
     since = read_time(context, "changes-since")
-    named = re.compile(args["name"]) if "name" in args else None
+    named = _pattern(args.get("name"))
     equal = {
         field: args[name]
         for name, field in EQUAL.items()
         if name in args and (caller.admin or name not in FOR_ADMIN)
     }
-    everyones = caller.admin and truth(args.get("all_tenants", None) or None)
+    everyones = caller.admin and truth(args.get("all_tenants"))
     project = caller.project.id if caller.project else None
     return [
         server
@@ -98,6 +97,15 @@ def _filtered(context: Context) -> list[Server]:
         and (named is None or named.search(server.name))
         and _locked_as(context, server)
     ]
+
+
+def _pattern(text: str | None) -> re.Pattern[str] | None:
+    if text is None:
+        return None
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise BadRequest(f"Invalid name {text}: {error}") from error
 
 
 def _candidates(context: Context) -> Iterable[Server]:

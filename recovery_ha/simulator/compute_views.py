@@ -172,21 +172,24 @@ def _embedded_flavor(context: Context, flavor: Flavor) -> dict[str, Any]:
 
 def flavor(context: Context, flavor: Flavor) -> dict[str, Any]:
     """Return a flavor."""
-    return {
+    shown: dict[str, Any] = {
         "id": flavor.id,
         "name": flavor.name,
         "vcpus": flavor.vcpus,
         "ram": flavor.ram,
         "disk": flavor.disk,
-        "swap": 0,
+        "swap": 0 if context.has(75) else "",
         "OS-FLV-EXT-DATA:ephemeral": 0,
         "OS-FLV-DISABLED:disabled": False,
         "os-flavor-access:is_public": True,
         "rxtx_factor": 1.0,
-        "description": None,
-        "extra_specs": flavor.extra_specs,
         "links": links(context, f"/flavors/{flavor.id}"),
     }
+    if context.has(55):
+        shown["description"] = None
+    if context.has(61):
+        shown["extra_specs"] = flavor.extra_specs
+    return shown
 
 
 def service(context: Context, compute: Compute) -> dict[str, Any]:
@@ -254,7 +257,7 @@ def _load(context: Context, compute: Compute) -> dict[str, Any]:
         "disk_available_least": total["DISK_GB"] - used["DISK_GB"],
         "current_workload": 0,
         "running_vms": sum(one.host == compute.host for one in servers),
-        "cpu_info": {},
+        "cpu_info": {} if context.has(28) else "{}",
     }
 
 

@@ -259,6 +259,8 @@ def delete_allocations(context: Context) -> Answer:
 @ROUTES.add("GET", "/allocation_candidates", admin=True)
 def list_candidates(context: Context) -> Answer:
     """List the hosts that have room for the resources asked for."""
+    if not context.has(10):
+        raise NotFound("The resource could not be found.")
     needed = _resources(context.args.get("resources", ""))
     if not needed:
         raise BadRequest("'resources' is a required property")

@@ -41,6 +41,8 @@ class Simulator:
             request_queue_size=128,
         )
         self._server.gateway = _Gateway
+        # How long stopping takes; each is one wake-up of an idle server.
+        self._server.expiration_interval = 0.1
         self._thread: threading.Thread | None = None
 
     @property

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent import futures
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from recovery_ha.db import types, vmoves, work
@@ -139,6 +140,8 @@ class Evacuation:
         self._tracks = [_Track(move, now) for move in moves]
         self._changed_at = now
         self._next_look = now
+        # Nova's clock may differ from the database's.
+        self._since = min(m.created_at for m in moves) - timedelta(hours=1)
         self._slots: int = task.conf.host_failure_recovery_threads
         self._pool = futures.ThreadPoolExecutor(
             min(self._slots, _MAX_THREADS), "evacuate"
@@ -260,7 +263,7 @@ class Evacuation:
             )
         ]
         if waiting:
-            records = self._compute.list_evacuations(self._host)
+            records = self._compute.list_evacuations(self._host, self._since)
             self._decide(waiting, records, work.clock(self._env.ctx))
         pause = self._conf.verify_interval
         quiet = time.monotonic() - self._changed_at
@@ -396,6 +399,12 @@ class Evacuation:
             return self._write(track.move, VMoveStatus.ONGOING, **values)
         except errors.ComputeError as exc:
             return self._end(VMoveStatus.FAILED, str(exc))(track)
+        except errors.EngineStopping:
+            # Raised before anything was sent: whoever goes on need not wait
+            # for an evacuation to show.
+            if not track.move.accepted:
+                self._write(track.move, track.move.status, requested_at=None)
+            raise
 
     def _write(self, move: VMove, status: VMoveStatus, **values: Any) -> VMove:
         return vmoves.transition_vmove(

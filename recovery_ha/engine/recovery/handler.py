@@ -177,12 +177,10 @@ class RecoveryHandler:
         lease, options = environment.lease, self._conf.engine
         uuid, reason = lease.claim.uuid, outcome.failure or ""
         if outcome.outage:
-            age = recovery.age(self._ctx, uuid)
-            limit = self._conf.notifications_expired_interval
-            if age < limit:
+            if not self._expired(uuid):
                 self._retry(lease, reason, options.retry_delay, counted=False)
                 return
-            reason = f"{reason} (given up after {limit} seconds)"
+            reason = f"{reason} (given up: it was reported too long ago)"
         elif attempt < options.max_attempts:
             delay = min(
                 options.retry_delay * 2 ** (attempt - 1),
@@ -230,18 +228,26 @@ class RecoveryHandler:
             ),
         )
 
-    def set_aside(self, lease: Lease, reason: str) -> None:
-        """Give a notification back whose handling broke unexpectedly.
+    def set_aside(self, lease: Lease, reason: str, *, counted: bool) -> None:
+        """Give a notification back whose handling broke.
 
-        Counted like an attempt, so that it cannot break for ever.
+        :param counted: it counts like an attempt, so that it cannot break
+            for ever; else it may, until the notification expires.
+        :raises errors.LeaseLost: it goes on elsewhere.
         """
-        notification = recovery.get_notification(self._ctx, lease.claim.uuid)
-        if notification.attempts >= self._conf.engine.max_attempts:
+        uuid = lease.claim.uuid
+        if counted:
+            recovery.count_attempt(self._ctx, lease.claim)
+        attempts = recovery.get_notification(self._ctx, uuid).attempts
+        if attempts > self._conf.engine.max_attempts or self._expired(uuid):
+            vmoves.give_up(self._ctx, lease.claim, reason)
             self._finish(lease, NotificationStatus.FAILED, reason)
             return
-        if notification.flow_uuid is None:
-            recovery.count_attempt(self._ctx, lease.claim)
         self._retry(lease, reason, self._conf.engine.retry_delay, counted=True)
+
+    def _expired(self, uuid: str) -> bool:
+        limit: int = self._conf.notifications_expired_interval
+        return recovery.age(self._ctx, uuid) > limit
 
     def hand_over(self, lease: Lease) -> None:
         """Give a notification back at once because this engine stops."""

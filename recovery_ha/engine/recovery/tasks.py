@@ -74,18 +74,43 @@ class DisableComputeServiceTask(RecoveryTask):
             "disabled": service.enabled,
             "forced_down": False,
         }
-        if service.enabled:
-            self.compute.disable_service(
-                service.id, self.conf.host_failure.service_disable_reason
-            )
-            self.progress(0.6, f"Disabled compute service on {host_name}")
         if service.up and self.conf.host_failure.force_down == "always":
             self.compute.force_service_down(service.id)
             done["forced_down"] = True
-            self.progress(0.8, f"Forced compute service down on {host_name}")
+            self.progress(0.7, f"Forced compute service down on {host_name}")
         elif service.up:
+            if service.enabled:
+                self._disable_meanwhile(service)
             self._wait_until_down(host_name)
+            service = self._service(host_name)
+        if service.enabled:
+            self._disable(service)
+        self.progress(0.9, f"Compute service on {host_name} is disabled")
         return done
+
+    def _disable(self, service: ComputeService) -> None:
+        self.compute.disable_service(
+            service.id, self.conf.host_failure.service_disable_reason
+        )
+
+    def _disable_meanwhile(self, service: ComputeService) -> None:
+        """Have the scheduler avoid a host that Nova still takes for alive.
+
+        The effect is immediate, but Nova then asks the service itself and
+        answers only when that has timed out, after a minute. Nobody waits
+        for the answer: once the service is seen down, its state is read
+        again and, if need be, changed again.
+        """
+
+        def disable() -> None:
+            try:
+                self._disable(service)
+            except errors.RecoveryHAError as exc:
+                LOG.info("Disabling %s early: %s", service.host, exc)
+
+        threading.Thread(
+            target=disable, name=f"disable-{service.host}", daemon=True
+        ).start()
 
     def _service(self, host_name: str) -> ComputeService:
         service: ComputeService | None = self.compute.find_service(host_name)
@@ -98,7 +123,7 @@ class DisableComputeServiceTask(RecoveryTask):
     def _wait_until_down(self, host_name: str) -> None:
         limit = self.conf.wait_period_after_service_update
         self.progress(
-            0.7, f"Waiting for Nova to see the service on {host_name} down"
+            0.6, f"Waiting for Nova to see the service on {host_name} down"
         )
         end = work.clock(self.environment.ctx) + limit
         while self._service(host_name).up:

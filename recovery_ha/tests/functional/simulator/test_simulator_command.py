@@ -7,14 +7,27 @@ import sys
 
 from recovery_ha.simulator.control_client import ControlClient
 
-COMMAND = (sys.executable, "-m", "recovery_ha.cmd.simulator")
+COMMAND = (
+    sys.executable,
+    # Libraries warn of things that no operator of the simulator can change.
+    "-W",
+    "ignore",
+    "-m",
+    "recovery_ha.cmd.simulator",
+)
 
 
 def test_starts_answers_and_ends(tmp_path):
     config = tmp_path / "simulator.conf"
     config.write_text("[simulator]\nrebuild_seconds = 9\ncomputes = 7\n")
     with subprocess.Popen(
-        [*COMMAND, f"--config-file={config}", "--port=0", "--computes=2"],
+        [
+            *COMMAND,
+            f"--config-file={config}",
+            "--port=0",
+            "--computes=2",
+            "--servers-per-compute=3",
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -25,7 +38,8 @@ def test_starts_answers_and_ends(tmp_path):
             url = line.split(" ready at ")[1].split()[0]
             assert "OS_AUTH_URL=" + url in process.stdout.readline()
             with ControlClient(url) as control:
-                assert len(control.computes()) == 2
+                servers = [one["servers"] for one in control.computes()]
+                assert [len(some) for some in servers] == [3, 3]
                 assert control.settings()["rebuild_seconds"] == 9
                 port = control.settings()["port"]
                 assert port == 0

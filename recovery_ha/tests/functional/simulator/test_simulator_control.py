@@ -1,5 +1,6 @@
 """The control interface: hosts, faults, outages, the log and the counts."""
 
+import socket
 import threading
 import time
 
@@ -303,7 +304,7 @@ def test_reset(world, control, cloud):
 
 def test_a_dropped_keep_alive_connection_is_opened_again(simulator, control):
     assert control.computes()
-    control._local.connection.sock.close()
+    control._local.connection.sock.shutdown(socket.SHUT_RDWR)
     with ControlClient(simulator.url) as other:
         assert other.computes() == control.computes()
 

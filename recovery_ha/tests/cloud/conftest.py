@@ -1,0 +1,219 @@
+"""A real OpenStack, and the whole service beside it.
+
+``OS_CLOUD`` names the cloud (its user must be an administrator), and
+``RECOVERY_HA_CLOUD_CONTROL`` a command that takes ``kill``, ``start``,
+``freeze`` or ``thaw`` and the name of a compute host.
+"""
+
+import os
+import shlex
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import openstack
+import pytest
+import sqlalchemy as sa
+
+from recovery_ha.db import models
+from recovery_ha.db.session import Database
+from recovery_ha.tests.fixtures.databases import open_database
+from recovery_ha.tests.fixtures.processes import Daemon, write_config
+from recovery_ha.tests.fixtures.waiting import eventually
+
+_RABBIT = os.environ.get(
+    "RECOVERY_HA_TEST_RABBIT_URL", "rabbit://guest:guest@127.0.0.1:5672/"
+)
+#: The version below which Nova leaves an evacuated server ACTIVE.
+NOVA = "2.94"
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+class Cloud:
+    """The cloud, and what a test does to it."""
+
+    def __init__(self, control: str) -> None:
+        self._control = shlex.split(control)
+        self.sdk = openstack.connect()
+        self._made: list[str] = []
+        self._killed: list[str] = []
+
+    def control(self, action: str, host: str) -> None:
+        subprocess.run([*self._control, action, host], check=True)
+
+    def get(self, path: str, **params: str) -> dict[str, Any]:
+        response = self.sdk.compute.get(path, params=params, microversion=NOVA)
+        assert response.ok, response.text
+        body: dict[str, Any] = response.json()
+        return body
+
+    def service(self, host: str) -> dict[str, Any]:
+        found = self.get("/os-services", binary="nova-compute", host=host)
+        service: dict[str, Any] = found["services"][0]
+        return service
+
+    def live_hosts(self) -> list[str]:
+        services = self.get("/os-services", binary="nova-compute")["services"]
+        return sorted(
+            service["host"]
+            for service in services
+            if service["state"] == "up" and service["status"] == "enabled"
+        )
+
+    def server(self, uuid: str) -> dict[str, Any]:
+        server: dict[str, Any] = self.get(f"/servers/{uuid}")["server"]
+        return server
+
+    def boot(self, host: str, count: int) -> list[str]:
+        """Have servers on a host, ACTIVE."""
+        image = next(iter(self.sdk.image.images())).id
+        flavor = next(iter(self.sdk.compute.flavors())).id
+        uuids = []
+        for number in range(count):
+            response = self.sdk.compute.post(
+                "/servers",
+                microversion=NOVA,
+                json={
+                    "server": {
+                        "name": f"recovery-ha-{number}",
+                        "flavorRef": flavor,
+                        "imageRef": image,
+                        "networks": "none",
+                        "host": host,
+                    }
+                },
+            )
+            assert response.ok, response.text
+            uuids.append(response.json()["server"]["id"])
+        self._made += uuids
+        eventually(
+            lambda: all(self.server(u)["status"] == "ACTIVE" for u in uuids),
+            f"{count} servers are ACTIVE on {host}",
+            120,
+        )
+        return uuids
+
+    def kill(self, host: str) -> None:
+        self._killed.append(host)
+        self.control("kill", host)
+
+    def evacuations(self, server: str) -> list[str]:
+        """Return the states of Nova's evacuation records of a server."""
+        records = self.get(
+            "/os-migrations",
+            instance_uuid=server,
+            migration_type="evacuation",
+        )
+        return [record["status"] for record in records["migrations"]]
+
+    def clean_up(self) -> None:
+        for host in self._killed:
+            self.control("start", host)
+        for host in self._killed:
+            eventually(
+                lambda host=host: self.service(host)["state"] == "up",
+                f"{host} is up again",
+                60,
+            )
+            self.sdk.compute.put(
+                f"/os-services/{self.service(host)['id']}",
+                json={"status": "enabled"},
+                microversion=NOVA,
+            )
+        for uuid in self._made:
+            self.sdk.compute.delete(f"/servers/{uuid}")
+
+
+class Service:
+    """An API and engines of ours, on MariaDB and RabbitMQ."""
+
+    def __init__(
+        self, cloud: Cloud, database: Database, directory: Path
+    ) -> None:
+        self._cloud = cloud
+        self._database = database
+        self._directory = directory
+        self.daemons: list[Daemon] = []
+        self.port = _free_port()
+
+    def start(self, program: str, name: str, ready: str) -> Daemon:
+        auth = self._cloud.sdk.config.get_auth_args()
+        access = {"auth_type": "password", **auth}
+        url = self._database.engine.url.render_as_string(hide_password=False)
+        path = write_config(
+            self._directory / f"{name}.conf",
+            {
+                "DEFAULT": {"transport_url": _RABBIT},
+                "database": {"connection": url},
+                "api": {"port": self.port, "auth_strategy": "keystone"},
+                "engine": {"host": name},
+                "keystone_authtoken": access,
+                "nova": access,
+            },
+        )
+        daemon = Daemon(name, program, path, ready=ready)
+        self.daemons.append(daemon)
+        return daemon
+
+    @property
+    def ha(self) -> Any:
+        """openstacksdk's proxy of this service, with a token of the cloud."""
+        sdk = openstack.connect(
+            instance_ha_endpoint_override=f"http://127.0.0.1:{self.port}/v1",
+            ha_endpoint_override=f"http://127.0.0.1:{self.port}/v1",
+        )
+        return sdk.instance_ha
+
+    def owning_engine(self, notification: str) -> Daemon:
+        """Wait until an engine works on a notification, and return it."""
+        query = sa.select(models.Notification.lease_owner).where(
+            models.Notification.notification_uuid == notification
+        )
+
+        def find() -> str | None:
+            with self._database.engine.connect() as connection:
+                return connection.scalar(query)
+
+        owner = str(eventually(find, "an engine works on it")).partition(":")
+        return next(d for d in self.daemons if d.name == owner[0])
+
+    def clean_up(self) -> None:
+        for daemon in self.daemons:
+            daemon.clean_up()
+
+
+@pytest.fixture
+def cloud() -> Iterator[Cloud]:
+    control = os.environ.get("RECOVERY_HA_CLOUD_CONTROL")
+    if not control or not os.environ.get("OS_CLOUD"):
+        pytest.skip("OS_CLOUD and RECOVERY_HA_CLOUD_CONTROL name no cloud")
+    cloud = Cloud(control)
+    try:
+        yield cloud
+    finally:
+        cloud.clean_up()
+
+
+@pytest.fixture
+def service(
+    cloud: Cloud, migrated_url: Any, tmp_path: Path
+) -> Iterator[Service]:
+    """The API and two engines, ready."""
+    database = open_database(migrated_url("mysql"))
+    service = Service(cloud, database, tmp_path)
+    try:
+        service.start("api", "api", "Listening on")
+        for name in ("engine-a", "engine-b"):
+            service.start("engine", name, f"Engine {name} works.")
+        for daemon in service.daemons:
+            daemon.wait_ready()
+        yield service
+    finally:
+        service.clean_up()
+        database.dispose()

@@ -1,0 +1,125 @@
+import re
+from enum import StrEnum
+
+import pytest
+
+from recovery_ha.domain import errors
+from recovery_ha.domain.machine import StateMachine
+from recovery_ha.domain.recovery import (
+    NOTIFICATION,
+    VMOVE,
+    NotificationStatus,
+    VMoveStatus,
+)
+
+MACHINES = pytest.mark.parametrize(
+    ("machine", "states"),
+    [(NOTIFICATION, NotificationStatus), (VMOVE, VMoveStatus)],
+    ids=["notification", "vmove"],
+)
+
+
+@MACHINES
+def test_the_table_has_every_state(machine, states):
+    assert set(machine.moves) == set(states)
+
+
+@MACHINES
+def test_each_state_is_reachable(machine, states):
+    reached, fresh = set(), {machine.initial}
+    while fresh:
+        reached |= fresh
+        fresh = {t for s in fresh for t in machine.moves[s]} - reached
+    assert reached == set(states)
+
+
+@MACHINES
+def test_something_terminal_is_reachable_from_each_state(machine, states):
+    ending = set(machine.terminal)
+    for _ in states:
+        ending |= {s for s, after in machine.moves.items() if after & ending}
+    assert ending == set(states)
+
+
+@MACHINES
+def test_terminal_and_unfinished_are_all_states_and_disjoint(machine, states):
+    assert machine.terminal | machine.unfinished == set(states)
+    assert not machine.terminal & machine.unfinished
+    assert machine.initial in machine.unfinished
+
+
+@MACHINES
+def test_sources_are_the_moves_read_backwards(machine, states):
+    for target in states:
+        assert machine.sources(target) == {
+            s for s in states if target in machine.moves[s]
+        }
+
+
+@MACHINES
+def test_check_lets_through_what_the_table_has_and_nothing_else(
+    machine, states
+):
+    for current in states:
+        for target in states:
+            if target in machine.moves[current]:
+                machine.check(current, target)
+            else:
+                with pytest.raises(errors.IllegalTransition, match=target):
+                    machine.check(current, target)
+
+
+def test_terminal_states_are_those_that_clients_know():
+    assert NOTIFICATION.terminal == {"finished", "ignored", "failed"}
+    assert VMOVE.terminal == {"ignored", "succeeded"}
+
+
+def test_an_illegal_move_is_refused_with_the_legal_ones():
+    with pytest.raises(errors.IllegalTransition) as caught:
+        NOTIFICATION.check(NotificationStatus.ERROR, NotificationStatus.NEW)
+    assert str(caught.value) == (
+        "A notification that is error cannot become new (allowed: failed,"
+        " finished, running)."
+    )
+    with pytest.raises(errors.IllegalTransition, match="allowed: none"):
+        VMOVE.check(VMoveStatus.SUCCEEDED, VMoveStatus.PENDING)
+
+
+class Light(StrEnum):
+    RED = "red"
+    GREEN = "green"
+    OFF = "off"
+
+
+def test_a_diagram_shows_each_state_and_each_move_once():
+    machine = StateMachine(
+        name="light",
+        initial=Light.RED,
+        moves={
+            Light.RED: frozenset({Light.OFF, Light.GREEN}),
+            Light.GREEN: frozenset({Light.RED}),
+            Light.OFF: frozenset(),
+        },
+    )
+    assert machine.to_dot() == (
+        'digraph "light" {\n'
+        "  rankdir=LR;\n"
+        "  red [shape=ellipse];\n"
+        "  red -> green;\n"
+        "  red -> off;\n"
+        "  green [shape=ellipse];\n"
+        "  green -> red;\n"
+        "  off [shape=doublecircle];\n"
+        "}\n"
+    )
+
+
+@MACHINES
+def test_a_diagram_agrees_with_the_table(machine, states):
+    dot = machine.to_dot()
+    arrows = set(re.findall(r"(\w+) -> (\w+);", dot))
+    assert arrows == {
+        (str(s), str(t)) for s, after in machine.moves.items() for t in after
+    }
+    for state in states:
+        assert f"  {state} [shape=" in dot
