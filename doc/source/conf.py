@@ -45,4 +45,4 @@ html_theme_options = {
     "sidebar_width": "240px",
 }
 html_sidebars = {"**": ["about.html", "navigation.html", "searchbox.html"]}
-text_sectionchars = "*=-~\"+`"
+text_sectionchars = '*=-~"+`'

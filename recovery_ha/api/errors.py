@@ -107,6 +107,13 @@ _KEYS = {
 }
 _OTHER_KEY = "masakariFault"
 
+#: What middleware refuses without saying it well.
+_TEXTS = {
+    401: "The request you have made requires authentication.",
+    413: "The request body is larger than this service takes.",
+    503: "A service that this one needs does not answer. Try again later.",
+}
+
 _STATUS = (
     (errors.BadRequest, 400),
     (errors.Forbidden, 403),
@@ -210,10 +217,11 @@ def of_status(status: int, text: str) -> Exception:
         415: MediaTypeNotSupported,
         503: Unavailable,
     }
+    text = text or _TEXTS.get(status) or webob_exc.status_map[status].title
     kind = kinds.get(status)
     if kind is not None:
-        return kind(text or webob_exc.status_map[status].title)
-    error = RequestError(text or webob_exc.status_map[status].title)
+        return kind(text)
+    error = RequestError(text)
     error.status = status
     return error
 

@@ -114,7 +114,7 @@ def expose(
                 result = method(self, call, *references)
                 version = call.version
             if spec.response is not None and self.service.check_responses:
-                spec.response.at(version).check(result)
+                _check_response(spec.response, version, result)
             return _fill(response, request.environ, spec.status, result)
 
         handle.spec = spec  # type: ignore[attr-defined]
@@ -145,6 +145,17 @@ def _admit(service: Service, spec: Spec, request: Request) -> Call:
         body = requests.read_body(request)
         spec.body.at(version).check(body)
     return Call(request, version, context, query, body)
+
+
+def _check_response(schemas: Schemas, version: Version, result: Any) -> None:
+    """Compare an answer with its schema.
+
+    :raises RuntimeError: it does not match, which is nobody's fault but ours.
+    """
+    try:
+        schemas.at(version).check(result)
+    except BadRequest as exc:
+        raise RuntimeError(f"the answer does not match: {exc}") from exc
 
 
 def _fill(

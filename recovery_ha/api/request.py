@@ -24,6 +24,8 @@ JSON = "application/json"
 VENDOR_JSON = "application/vnd.openstack.masakari+json"
 #: How much of a refused header is repeated.
 _SHOWN = 64
+#: Bytes that are read at once of a body of unknown length.
+_PIECE = 65536
 _BODY_TYPES = frozenset({"", "text/plain", JSON, VENDOR_JSON})
 
 
@@ -147,12 +149,15 @@ def read_body(request: Request) -> Any:
 
 
 def _raw_body(request: Request) -> bytes:
-    """Return the body; webob would copy it twice first."""
+    """Return the body; webob would copy it, into a file if it is long."""
     length: int | None = request.content_length
+    raw: bytes
     if length is None:
-        chunked: bytes = request.body
-        return chunked
-    raw: bytes = request.body_file_raw.read(length)
+        if not request.environ.get("wsgi.input_terminated"):
+            return b""  # reading on would wait for the next request
+        # In pieces, so that the limit of the size ends it early.
+        return b"".join(iter(lambda: request.body_file_raw.read(_PIECE), b""))
+    raw = request.body_file_raw.read(length)
     if len(raw) < length:
         raise BadRequest("The request body is shorter than announced.")
     return raw

@@ -128,3 +128,7 @@ def _run() -> int:
         return _UNEXPECTED
     result: upgradecheck.Code = Checks(conf).check()
     return result
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -72,6 +72,11 @@ _HOST_COLUMNS: list[Any] = [
 ]
 
 
+_SEGMENT_QUERY: sa.Select[Any] = sa.select(*_SEGMENT_COLUMNS).where(
+    _S.deleted == 0
+)
+
+
 def _segment(values: Mapping[str, Any]) -> Segment:
     return Segment(
         **{
@@ -150,7 +155,7 @@ def list_segments(
 
     :raises errors.BadRequest: see :func:`page_rows`.
     """
-    query: sa.Select[Any] = sa.select(*_SEGMENT_COLUMNS).where(_S.deleted == 0)
+    query = _SEGMENT_QUERY
     wanted = {
         "name": name,
         "recovery_method": recovery_method,
@@ -167,18 +172,19 @@ def list_segments(
 
 
 @reader
-def get_segment(ctx: RequestContext, reference: str) -> Segment:
+def get_segment(
+    ctx: RequestContext,
+    reference: str,
+    query: sa.Select[Any] = _SEGMENT_QUERY,
+) -> Segment:
     """Return a segment by its uuid or integer id.
 
+    :param query: may lock it.
     :raises errors.SegmentNotFound: there is none.
     """
     row = (
         connection(ctx)
-        .execute(
-            sa.select(*_SEGMENT_COLUMNS).where(
-                by_reference(_S, "uuid", reference), _S.deleted == 0
-            )
-        )
+        .execute(query.where(by_reference(_S, "uuid", reference)))
         .first()
     )
     if row is None:
@@ -258,7 +264,8 @@ def delete_segment(ctx: RequestContext, reference: str) -> None:
     :raises errors.SegmentNotFound: there is none.
     :raises errors.SegmentInUse: a host of it is being recovered.
     """
-    segment = get_segment(ctx, reference)
+    # create_host waits for this lock, else its host would be left behind.
+    segment = get_segment(ctx, reference, _SEGMENT_QUERY.with_for_update())
     _refuse_in_use(ctx, segment.uuid)
     conn, deleted_at = connection(ctx), types.utcnow()
     conn.execute(
@@ -398,7 +405,9 @@ def create_host(
     :raises errors.SegmentNotFound: there is no such segment.
     :raises errors.NameExists: a host of this or another segment has it.
     """
-    segment = get_segment(ctx, segment_reference)
+    segment = get_segment(
+        ctx, segment_reference, _SEGMENT_QUERY.with_for_update(read=True)
+    )
     uuid = uuidutils.generate_uuid()
     try:
         connection(ctx).execute(

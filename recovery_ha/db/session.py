@@ -19,7 +19,13 @@ from oslo_db import exception as db_exc
 from oslo_db.sqlalchemy import exc_filters
 from oslo_serialization import jsonutils
 from sqlalchemy import event
-from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.engine import (
+    URL,
+    Connection,
+    Engine,
+    ExceptionContext,
+    make_url,
+)
 
 from recovery_ha.context import RequestContext
 from recovery_ha.domain import errors
@@ -94,6 +100,7 @@ class Database:
             _prepare_sqlite(
                 engine, options.sqlite_journal_synchronous, write=write
             )
+        _name_refusals(engine)
         exc_filters.register_engine(engine)
         return engine
 
@@ -162,6 +169,24 @@ def _deadlines(url: URL, statement_seconds: int | None) -> dict[str, Any]:
     return arguments
 
 
+def _name_refusals(engine: Engine) -> None:
+    """Have it a lost connection when PostgreSQL accepts none.
+
+    oslo.db looks for words that libpq has not used since its version 14.
+    """
+
+    @event.listens_for(engine, "handle_error")
+    def _translate(context: ExceptionContext) -> None:
+        error = context.sqlalchemy_exception
+        if (
+            context.dialect.name == "postgresql"
+            and context.connection is None
+            and isinstance(error, sa.exc.OperationalError)
+            and "does not exist" not in str(error)
+        ):
+            raise db_exc.DBConnectionError(error)
+
+
 def _prepare_sqlite(engine: Engine, synchronous: str, *, write: bool) -> None:
     """Have SQLite keep what it committed, and never fail for being busy.
 
@@ -223,6 +248,9 @@ def _transactional(
             raise errors.DatabaseUnavailable(
                 "No connection to the database became free in time."
             ) from exc
+        except sa.exc.OperationalError as exc:
+            # oslo.db lets pass what it has no class for.
+            raise db_exc.DBError(exc) from exc
         return result
 
     functools.update_wrapper(call, function)

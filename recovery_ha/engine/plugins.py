@@ -39,7 +39,7 @@ def load_tasks(
             on_load_failure_callback=lambda _manager, point, exc: (
                 broken.__setitem__(point.name, exc)
             ),
-            warn_on_missing_entrypoint=False,
+            on_missing_entrypoints_callback=None,
         )
         classes = {ext.name: ext.plugin for ext in found}
     except NoMatches:

@@ -10,21 +10,16 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-from oslo_service import backend
+from oslo_config import cfg
+from oslo_log import log
 
-# oslo.messaging asks for it while it is imported.
-backend.init_backend(backend.BackendType.THREADING)
-
-from oslo_config import cfg  # noqa: E402 - see above
-from oslo_log import log  # noqa: E402
-
-from recovery_ha.api.app import make_app  # noqa: E402
-from recovery_ha.api.middleware import App  # noqa: E402
-from recovery_ha.api.server import refuse_remote_noauth  # noqa: E402
-from recovery_ha.conf import new_config  # noqa: E402
-from recovery_ha.db import migration  # noqa: E402
-from recovery_ha.db.session import Database  # noqa: E402
-from recovery_ha.rpc.client import EngineClient  # noqa: E402
+from recovery_ha.api.app import make_app
+from recovery_ha.api.middleware import App
+from recovery_ha.api.server import refuse_remote_noauth
+from recovery_ha.conf import new_config
+from recovery_ha.db import migration
+from recovery_ha.db.session import Database
+from recovery_ha.rpc.client import EngineClient
 
 _FILE = "recovery-ha.conf"
 

@@ -2,20 +2,23 @@
 
 ``.. command-help:: recovery-ha-manage db purge`` runs the command with
 ``--help``; ``.. state-machine:: NOTIFICATION`` draws a table of moves;
-``.. error-codes::`` lists every error with its code; ``.. microversions::``
-and ``.. recovery-tasks::`` list what their names say.
+``.. error-codes::`` lists every error with its code; ``.. microversions::``,
+``.. recovery-tasks::`` and ``.. simulator-options::`` list what their names
+say.
 """
 
+import contextlib
+import importlib
 import importlib.metadata
 import inspect
+import io
 import itertools
 import logging
 import os
-import pathlib
-import subprocess
 import sys
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from docutils import nodes
 from docutils.parsers.rst import Directive
@@ -35,7 +38,8 @@ def _code(text: str) -> nodes.literal:
 
 def _words(text: str) -> nodes.paragraph:
     """Return a docstring's first paragraph; backquotes mean code."""
-    summary = " ".join(text.split("\n\n")[0].split()).replace("``", "`")
+    first, *_rest = text.split("\n\n")
+    summary = " ".join(first.split()).replace("``", "`")
     made = nodes.paragraph()
     for index, part in enumerate(summary.split("`")):
         made += _code(part) if index % 2 else nodes.Text(part)
@@ -68,19 +72,19 @@ def command_help(words: Sequence[str]) -> str:
     (point,) = importlib.metadata.entry_points(
         group="console_scripts", name=command
     )
-    program = (
-        f"import sys; sys.argv[0] = {command!r};"
-        f" from {point.module} import {point.attr} as main;"
-        " sys.exit(main())"
-    )
-    done = subprocess.run(  # noqa: S603 - our own commands
-        [sys.executable, "-W", "ignore", "-c", program, *rest, "--help"],
-        check=True,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "COLUMNS": "79", "NO_COLOR": "1"},
-    )
-    return done.stdout.rstrip()
+    main = point.load()
+    argv, out = sys.argv, io.StringIO()
+    sys.argv = [command, *rest, "--help"]
+    try:
+        with contextlib.redirect_stdout(out):
+            status = main()
+    except SystemExit as exc:
+        status = exc.code
+    finally:
+        sys.argv = argv
+    if status:
+        raise RuntimeError(f"{' '.join(words)} --help: status {status}")
+    return out.getvalue().rstrip()
 
 
 class CommandHelp(Directive):
@@ -193,10 +197,27 @@ class Microversions(Directive):
         return [_table((15, 85), ("version", "what came with it"), rows)]
 
 
+class SimulatorOptions(Directive):
+    """The options of the simulated cloud."""
+
+    def run(self) -> list[nodes.Node]:
+        """Read the group."""
+        from recovery_ha.simulator import settings  # noqa: PLC0415
+
+        rows = [
+            (
+                _paragraph(_code(option.name)),
+                _paragraph(_code(str(option.default) or "(empty)")),
+                _paragraph(nodes.Text(option.help)),
+            )
+            for option in settings.OPTIONS
+        ]
+        heads = (f"[{settings.GROUP.name}]", "default", "what")
+        return [_table((30, 25, 70), heads, rows)]
+
+
 class RecoveryTasks(Directive):
     """The built-in tasks of recovery flows."""
-
-    option_spec: ClassVar = {}
 
     def run(self) -> list[nodes.Node]:
         """Read the entry points."""
@@ -217,11 +238,16 @@ class RecoveryTasks(Directive):
 
 def setup(app: Any) -> dict[str, Any]:
     """Announce the directives to Sphinx."""
-    # taskflow is loaded with the tasks, and warns of eventlet.
-    sys.path.insert(0, str(pathlib.Path(__file__).parents[3]))
+    os.environ.update(COLUMNS="79", NO_COLOR="1")  # for argparse
+    with warnings.catch_warnings():
+        # The libraries touch eventlet; with threads chosen first, as every
+        # command does, they do not use it.
+        warnings.simplefilter("ignore")
+        importlib.import_module("recovery_ha.cmd.standalone")
     app.add_directive("command-help", CommandHelp)
     app.add_directive("error-codes", ErrorCodes)
     app.add_directive("microversions", Microversions)
     app.add_directive("recovery-tasks", RecoveryTasks)
+    app.add_directive("simulator-options", SimulatorOptions)
     app.add_directive("state-machine", StateMachineTable)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

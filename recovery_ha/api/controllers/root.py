@@ -21,6 +21,7 @@ from recovery_ha.api.controllers.v1.segments import Segments
 from recovery_ha.api.controllers.v1.vmoves import VMoves
 from recovery_ha.api.request import Request
 from recovery_ha.api.service import Service
+from recovery_ha.domain.errors import BadRequest
 
 Handler = Callable[..., Any]
 
@@ -109,7 +110,8 @@ class Root:
 
         :param parts: what is between the slashes of the path.
         """
-        parts = [str(part) for part in parts]
+        if any("\0" in part for part in parts):
+            raise BadRequest("The URL holds a character U+0000.")
         if parts and not parts[-1]:
             parts.pop()  # a slash at the end says nothing
         if not parts:

@@ -185,7 +185,7 @@ def test_syncing_at_the_same_time_is_harmless(fresh_url, together):
         "nonsense",
         "nosuch://host/name",
         "mysql://user:hidden@host/name",
-        "postgresql+psycopg2://user:hid/hidden@host/name",
+        "postgresql+psycopg2://user:x@y:hidden@host/name",
     ],
 )
 def test_a_url_that_is_none_names_the_option(url):

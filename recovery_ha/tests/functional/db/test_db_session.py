@@ -326,11 +326,42 @@ def test_one_statement_may_not_take_for_ever(migrated_url, backend):
     before = time.monotonic()
     with (
         database.engine.connect() as connection,
-        pytest.raises(db_exc.DBError),
+        pytest.raises((db_exc.DBError, sa.exc.OperationalError)),
     ):
         connection.exec_driver_sql(sleep[backend])
     assert time.monotonic() - before < 5
     database.dispose()
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+def test_what_oslo_db_has_no_class_for_is_a_database_error(ctx):
+    calls = []
+
+    @writer
+    def be_slow(ctx):
+        calls.append(1)
+        connection(ctx).exec_driver_sql("SET LOCAL statement_timeout = '50ms'")
+        connection(ctx).exec_driver_sql("SELECT pg_sleep(5)")
+
+    with pytest.raises(db_exc.DBError, match="statement timeout"):
+        be_slow(ctx)
+    assert calls == [1]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql+pymysql://user@127.0.0.1:1/name",
+        "postgresql+psycopg2://user@127.0.0.1:1/name",
+    ],
+)
+def test_a_server_that_refuses_is_a_lost_connection(url, monkeypatch):
+    pauses = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    database = open_database(url)
+    with pytest.raises(db_exc.DBConnectionError):
+        _names(internal_context(database))
+    assert len(pauses) == 8
 
 
 @SERVERS

@@ -99,7 +99,9 @@ def test_killed_at_a_look(site, reading):
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_killed_at_the_last_write(site, backend, when):
-    dying = site.engine("dying", crash=("KILL", when, FINISH, "1")).wait_ready()
+    dying = site.engine(
+        "dying", crash=("KILL", when, FINISH, "1")
+    ).wait_ready()
     servers = site.servers("compute-1", 2)
 
     uuid = site.lose("compute-1")

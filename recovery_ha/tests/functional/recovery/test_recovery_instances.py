@@ -1,0 +1,180 @@
+"""Which instances of a failed host are evacuated, how, and how they end."""
+
+import pytest
+
+from recovery_ha.domain.recovery import NotificationStatus, VMoveStatus
+from recovery_ha.tests.fixtures.waiting import eventually
+
+RUNNING, PAUSED, SHUTDOWN = 1, 3, 4
+
+
+def test_every_page_of_instances_is_read(site):
+    site.world.settings.page_limit = 3
+    servers = site.servers("compute-1", 10)
+    site.engine_here()
+
+    uuid = site.lose("compute-1")
+
+    site.assert_recovered(uuid, servers)
+
+
+def test_marked_instances_go_first(site):
+    plain = site.servers("compute-1", 3)
+    marked = site.servers("compute-1", 2, metadata={"HA_Enabled": "True"})
+    site.engine_here(host_failure_recovery_threads=1)
+
+    uuid = site.lose("compute-1")
+
+    site.assert_recovered(uuid, [*marked, *plain])
+    assert site.asked("evacuate") == [*marked, *plain]
+
+
+def test_only_marked_instances_go(site):
+    plain = site.servers("compute-1", 2)
+    marked = site.servers("compute-1", 2, metadata={"HA_Enabled": "yes"})
+    site.engine_here(evacuate_all_instances=False)
+
+    uuid = site.lose("compute-1")
+
+    site.assert_recovered(uuid, marked)
+    assert {site.world.servers[u].host for u in plain} == {"compute-1"}
+
+
+def test_instances_in_error_are_left_where_they_are(site):
+    (broken,) = site.servers("compute-1", vm_state="error")
+    servers = site.servers("compute-1", 2)
+    site.engine_here(ignore_instances_in_error_state=True)
+
+    uuid = site.lose("compute-1")
+
+    site.assert_recovered(uuid, servers)
+    assert site.world.servers[broken].host == "compute-1"
+
+
+def test_a_host_without_instances(site):
+    site.engine_here()
+
+    uuid = site.lose("compute-1")
+
+    assert site.ended(uuid).status is NotificationStatus.FINISHED
+    assert site.world.computes.get("compute-1").disabled
+    assert site.locks() == 0
+
+
+@pytest.mark.parametrize(
+    ("vm_state", "task_state", "power_state", "asked", "status"),
+    [
+        ("active", None, RUNNING, [], "ACTIVE"),
+        ("active", "rebooting", RUNNING, ["error"], "ACTIVE"),
+        ("stopped", None, SHUTDOWN, [], "SHUTOFF"),
+        ("stopped", "powering-on", SHUTDOWN, ["error", "stop"], "SHUTOFF"),
+        ("error", None, RUNNING, ["stop", "error"], "ERROR"),
+        ("error", "rebooting", RUNNING, ["error", "stop", "error"], "ERROR"),
+        ("resized", None, RUNNING, ["error"], "ACTIVE"),
+        ("resized", None, SHUTDOWN, ["error", "stop"], "SHUTOFF"),
+        ("paused", None, PAUSED, ["error", "stop"], "SHUTOFF"),
+        ("suspended", None, SHUTDOWN, ["error", "stop"], "SHUTOFF"),
+        ("rescued", None, RUNNING, ["error", "stop"], "SHUTOFF"),
+        ("shelved", None, SHUTDOWN, ["error", "stop"], "SHUTOFF"),
+        ("building", "spawning", 0, ["error", "stop"], "SHUTOFF"),
+    ],
+)
+def test_each_state_is_treated_and_ends_as_it_should(
+    site, vm_state, task_state, power_state, asked, status
+):
+    (server,) = site.servers(
+        "compute-1",
+        vm_state=vm_state,
+        task_state=task_state,
+        power_state=power_state,
+    )
+    site.engine_here()
+
+    uuid = site.lose("compute-1")
+
+    assert site.ended(uuid).status is NotificationStatus.FINISHED
+    assert site.world.servers[server].status == status
+    assert site.world.servers[server].host != "compute-1"
+    assert not site.world.servers[server].locked
+    assert site.evacuations() == {server: 1}
+    words = {"os-resetState": "error", "os-stop": "stop"}
+    assert [
+        words[call.action]
+        for call in site.world.journal.calls()
+        if call.action in words
+    ] == asked
+
+
+def test_an_instance_that_its_user_locked_stays_locked(site):
+    (locked,) = site.servers("compute-1", locked=True)
+    (open_,) = site.servers("compute-1")
+    site.engine_here()
+
+    uuid = site.lose("compute-1")
+
+    assert site.ended(uuid).status is NotificationStatus.FINISHED
+    assert site.world.servers[locked].locked
+    assert not site.world.servers[open_].locked
+    assert site.asked("lock") == site.asked("unlock") == [open_]
+
+
+def test_users_cannot_act_on_an_instance_that_is_being_evacuated(site):
+    site.world.settings.rebuild_seconds = 1
+    (server,) = site.servers("compute-1")
+    site.engine_here()
+
+    uuid = site.lose("compute-1")
+
+    eventually(site.evacuations, "it is evacuated")
+    assert site.world.servers[server].locked
+    site.assert_recovered(uuid, [server])
+
+
+def test_an_instance_that_is_deleted_meanwhile_is_left_alone(site):
+    site.world.settings.rebuild_seconds = 1
+    servers = site.servers("compute-1", 3)
+    site.engine_here()
+
+    uuid = site.lose("compute-1")
+    eventually(lambda: len(site.evacuations()) == 3, "all are under way")
+    site.world.delete_server(site.world.servers[servers[1]])
+
+    ended = site.ended(uuid)
+    assert ended.status is NotificationStatus.FINISHED
+    assert "1 were deleted meanwhile" in ended.message
+    assert [m.status for m in site.moves(uuid)] == [
+        VMoveStatus.SUCCEEDED,
+        VMoveStatus.IGNORED,
+        VMoveStatus.SUCCEEDED,
+    ]
+
+
+def test_an_instance_that_is_deleted_before_it_is_asked_for(site):
+    servers = site.servers("compute-1", 2)
+    held = site.hold("before", {"action": "lock", "server": servers[0]})
+    site.engine_here()
+
+    uuid = site.lose("compute-1")
+    site.held(held)
+    site.world.delete_server(site.world.servers[servers[0]])
+    site.world.faults.release(held.id)
+
+    assert site.ended(uuid).status is NotificationStatus.FINISHED
+    assert site.moves(uuid)[0].status is VMoveStatus.IGNORED
+    assert site.evacuations() == {servers[1]: 1}
+
+
+def test_an_evacuation_that_an_operator_has_begun_is_not_repeated(site):
+    site.world.settings.rebuild_seconds = 1.5
+    servers = site.servers("compute-1", 3)
+    site.world.kill("compute-1")
+    site.world.wait(lambda: not site.world.up("compute-1"))
+    with site.world.lock:
+        server = site.world.servers[servers[1]]
+        site.world.evacuations.evacuate(server)
+
+    site.engine_here()
+    uuid = site.report("compute-1")
+
+    site.assert_recovered(uuid, servers)
+    assert sorted(site.asked("evacuate")) == [servers[0], servers[2]]
