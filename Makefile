@@ -37,6 +37,8 @@ lint: $(DEVELOPMENT)
 docs: $(DEVELOPMENT)
 	$(BIN)/python -m sphinx -W --keep-going -q -b html \
 		doc/source doc/build/html
+	$(BIN)/python -m sphinx -W --keep-going -q -b html \
+		api-ref/source doc/build/html/api-ref
 	@echo "The documentation is in doc/build/html/index.html."
 
 clean:

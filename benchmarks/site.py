@@ -50,7 +50,7 @@ class Site:
         self.connection = (
             connection or f"sqlite:///{self.directory}/recovery_ha.sqlite"
         )
-        self._transport = transport
+        self.transport = transport
         self.api_port, self._simulator_port = free_port(), free_port()
         self.daemons: list[Daemon] = []
         self._make_tables()
@@ -60,6 +60,16 @@ class Site:
         self.control = ControlClient(
             f"http://127.0.0.1:{self._simulator_port}"
         )
+
+    @property
+    def log_file(self) -> pathlib.Path:
+        """A file for logs; it goes with the run."""
+        return self.directory / "wsgi.log"
+
+    @property
+    def simulator_url(self) -> str:
+        """Where the simulated cloud listens."""
+        return f"http://127.0.0.1:{self._simulator_port}"
 
     def __enter__(self) -> "Site":
         return self
@@ -86,6 +96,15 @@ class Site:
 
         :param options: by group, dicts of further values.
         """
+        path = self.configure(name, program, options)
+        daemon = Daemon(name, program, path, ready=ready)
+        self.daemons.append(daemon)
+        return daemon.wait_ready()
+
+    def configure(
+        self, name: str, program: str, options: dict[str, dict[str, Any]]
+    ) -> pathlib.Path:
+        """Write a configuration file and return where it is."""
         access = {
             "auth_type": "password",
             "auth_url": f"http://127.0.0.1:{self._simulator_port}/identity/v3",
@@ -96,7 +115,7 @@ class Site:
             "project_domain_id": "default",
         }
         groups: dict[str, dict[str, Any]] = {
-            "DEFAULT": {"transport_url": self._transport},
+            "DEFAULT": {"transport_url": self.transport},
             "database": {"connection": self.connection},
             "api": {"port": self.api_port, "auth_strategy": "noauth"},
             "engine": {"host": name},
@@ -106,10 +125,7 @@ class Site:
         }
         for group, values in options.items():
             groups[group] = {**groups.get(group, {}), **values}
-        path = write_config(self.directory / f"{name}.conf", groups)
-        daemon = Daemon(name, program, path, ready=ready)
-        self.daemons.append(daemon)
-        return daemon.wait_ready()
+        return write_config(self.directory / f"{name}.conf", groups)
 
     def api(self, **options: Any) -> Daemon:
         """Start the API."""

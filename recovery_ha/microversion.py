@@ -42,5 +42,5 @@ def parse(text: str) -> Version:
         return MAX
     found = _FORM.fullmatch(text)
     if found is None or len(text) > len("1.1000000000"):
-        raise ValueError(text)
+        raise ValueError(f"{text!r} is no version")
     return Version(int(found[1]), int(found[2]))

@@ -268,12 +268,12 @@ def parse_time(text: str) -> datetime:
     :raises ValueError: it is none, or one that no database can store.
     """
     if _TIME.fullmatch(text) is None:
-        raise ValueError(text)
+        raise ValueError(f"{text!r} is no time")
     found = datetime.fromisoformat(re.sub(r" (?=[Z+-])", "", text))
     if found.tzinfo is not None:
         found = found.astimezone(UTC).replace(tzinfo=None)
     if found.year < _OLDEST_YEAR:
-        raise ValueError(text)
+        raise ValueError(f"{text!r} is no time")
     return found
 
 

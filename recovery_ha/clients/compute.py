@@ -87,7 +87,7 @@ class Compute:
         self._headers = (
             {"X-OpenStack-Request-ID": request_id} if request_id else {}
         )
-        self._read = tenacity.Retrying(
+        self._repeat = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(errors.ComputeUnavailable),
             stop=tenacity.stop_after_attempt(api.read_retries + 1),
             wait=tenacity.wait_exponential(multiplier=0.2, max=10),
@@ -162,7 +162,8 @@ class Compute:
 
     def unlock_server(self, server_id: str) -> None:
         """See :meth:`ports.ComputePort.unlock_server`."""
-        self._act(server_id, {"unlock": None})
+        # As harmless to repeat as a read, and users wait for it.
+        self._repeat(self._act, server_id, {"unlock": None})
 
     def evacuate_server(self, server_id: str, target: str | None) -> None:
         """See :meth:`ports.ComputePort.evacuate_server`."""
@@ -221,7 +222,7 @@ class Compute:
     def _get(
         self, path: str, version: str, params: dict[str, str]
     ) -> dict[str, Any]:
-        body: dict[str, Any] = self._read(
+        body: dict[str, Any] = self._repeat(
             self._request, "GET", path, version, params=params
         )
         return body

@@ -3,6 +3,7 @@
 Nothing is changed, and no service but the database is asked.
 """
 
+import contextlib
 import sys
 from collections.abc import Callable
 
@@ -10,6 +11,7 @@ from keystoneauth1 import exceptions as ka_exc
 from oslo_config import cfg
 from oslo_upgradecheck import common_checks, upgradecheck
 
+from recovery_ha import opts
 from recovery_ha.clients.session import load_session
 from recovery_ha.cmd import start
 from recovery_ha.conf import recovery_flows
@@ -20,6 +22,18 @@ from recovery_ha.engine.plugins import load_tasks
 from recovery_ha.policy import Policy
 
 _UNEXPECTED = 255
+
+
+def _check_options(conf: cfg.ConfigOpts) -> str:
+    """Read every option: a value is looked at when it is first used."""
+    for group, options in opts.list_opts():
+        values = conf if group == "DEFAULT" else conf[group]
+        for option in options:
+            with contextlib.suppress(cfg.NoSuchOptError):
+                # those of [nova] depend on the authentication plug-in
+                getattr(values, option.dest)
+    files = ", ".join(conf.config_file or ()) or "no file"
+    return f"Every value is one that its option takes ({files})."
 
 
 def _check_database(conf: cfg.ConfigOpts) -> str:
@@ -59,6 +73,7 @@ class Checks(upgradecheck.UpgradeCommands):
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         self._upgrade_checks = (
+            ("Options", self._made_of(_check_options, conf)),
             ("Database", self._made_of(_check_database, conf)),
             (
                 "Policy file is not JSON",
@@ -96,9 +111,9 @@ def _add_commands(subparsers: object) -> None:
     ).add_subparsers(dest="action", required=True)
     commands.add_parser(
         "check",
-        help="Check database, policy, recovery flows and Nova credentials. "
-        "Exit status: 0 all is well, 1 a warning, 2 a failure, 255 the "
-        "checks could not be made.",
+        help="Check options, database, policy, recovery flows and the "
+        "credentials for Nova. Exit status: 0 all is well, 1 a warning, 2 a "
+        "failure, 255 the checks could not be made.",
     )
 
 

@@ -96,11 +96,25 @@ def new_config(
     # flows that lies beside a main one means reading all of them again.
     custom = _custom_flow_files(conf.config_file or [])
     if custom and any(word.startswith("--config-file") for word in argv):
-        words = [word for name in custom for word in ("--config-file", name)]
-        parse([*argv, *words], default_config_files)
+        parse(_name_after_last(argv, custom), default_config_files)
     elif custom:
         parse(argv, [*default_config_files, *custom])
     return conf
+
+
+def _name_after_last(argv: Sequence[str], files: Sequence[str]) -> list[str]:
+    """Return a command line that names files after those it names.
+
+    Not at its end, where the words of a subcommand may stand.
+    """
+    last = max(
+        place
+        for place, word in enumerate(argv)
+        if word.startswith("--config-file")
+    )
+    after = last + (1 if "=" in argv[last] else 2)
+    words = [word for name in files for word in ("--config-file", name)]
+    return [*argv[:after], *words, *argv[after:]]
 
 
 def _custom_flow_files(named: Sequence[str]) -> list[str]:

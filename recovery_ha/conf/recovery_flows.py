@@ -1,6 +1,5 @@
 """Which tasks a recovery is made of, and the syntax they are given in."""
 
-import ast
 import re
 from typing import Any
 
@@ -13,13 +12,14 @@ _EXAMPLE = "pre:['task_a'],main:['task_b','task_c'],post:[]"
 _TOKEN = re.compile(
     r"""\s*(?:(?P<phase>pre|main|post)\s*:\s*(?P<list>\[[^\[\]]*\])\s*,?)"""
 )
+_NAME = re.compile(r"""(?P<quote>['"]?)(?P<name>[\w.-]+)(?P=quote)""")
 
 
 class TaskLists(types.ConfigType):
     """The type ``pre:[...],main:[...],post:[...]``.
 
-    Each phase at most once and in any order, each a list of quoted task
-    names. Line breaks, both quotes and a missing comma between two phases
+    Each phase at most once and in any order, each a list of task names.
+    Line breaks, both quotes, none, and a missing comma between two phases
     are fine. The value is a dict with the three phases as keys.
     """
 
@@ -50,19 +50,17 @@ class TaskLists(types.ConfigType):
         return {phase: found.get(phase, []) for phase in PHASES}
 
     def _names(self, match: re.Match[str], text: str) -> list[str]:
-        try:
-            names = ast.literal_eval(match["list"])
-        except (SyntaxError, ValueError):
-            names = None
-        if names is None or not all(
-            isinstance(name, str) and name for name in names
-        ):
+        items = match["list"][1:-1].split(",")
+        if not items[-1].strip():
+            items.pop()  # nothing, or a comma at the end
+        names = [_NAME.fullmatch(item.strip()) for item in items]
+        if not all(names):
             raise self._error(
-                "a list that is not of quoted task names",
+                "a list that is not of task names",
                 text,
                 match.start("list"),
             )
-        return list(names)
+        return [name["name"] for name in names if name]
 
     def _error(self, what: str, text: str, position: int) -> ValueError:
         rest = " ".join(text[position:].split())[:40]

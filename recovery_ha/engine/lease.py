@@ -162,8 +162,12 @@ class LeaseKeeper:
             owned = work.renew(
                 self._ctx, WorkKind.RECOVERY, self.owner, self.lease_seconds
             )
-        except db_exc.DBError as exc:
+        except (db_exc.DBError, errors.DatabaseUnavailable) as exc:
             LOG.warning("Leases were not renewed: %s", exc)
+            return False
+        except Exception:
+            # This thread must not end: without it nothing can be owned.
+            LOG.exception("Leases were not renewed")
             return False
         deadline = safe_until(asked_at, self.lease_seconds)
         for lease in held:

@@ -1,6 +1,7 @@
 """Loading the tasks of recovery flows from their entry points."""
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from stevedore import named
@@ -11,17 +12,23 @@ from recovery_ha.plugin import RecoveryTask
 
 NAMESPACE = "recovery_ha.task_flow.tasks"
 
+#: What the tasks of a host's flow are given.
+HOST_INPUTS = ("notification_uuid", "host_name")
+
 
 def load_tasks(
-    option: str, phases: Mapping[str, list[str]]
+    option: str,
+    phases: Mapping[str, list[str]],
+    inputs: Collection[str] = HOST_INPUTS,
 ) -> list[type[RecoveryTask]]:
     """Return the task classes that an option names, in order.
 
     :param option: its name with the group, for messages.
     :param phases: ``pre``, ``main`` and ``post`` with names of entry points.
+    :param inputs: what the tasks are given that no task provides.
     :raises errors.InvalidConfiguration: for a task that is unknown, cannot
-        be imported, is no :class:`RecoveryTask` or is named twice; the text
-        names option and task.
+        be imported, is no :class:`RecoveryTask`, is named twice or needs
+        what no task before it provides; the text names option and task.
     """
     names = [
         name for phase in ("pre", "main", "post") for name in phases[phase]
@@ -54,9 +61,38 @@ def load_tasks(
                 f"{option}: there is no task {name!r} among the entry points"
                 f" of {NAMESPACE}."
             )
-        if not issubclass(classes[name], RecoveryTask):
+        if not (
+            isinstance(classes[name], type)
+            and issubclass(classes[name], RecoveryTask)
+        ):
             raise errors.InvalidConfiguration(
                 f"{option}: task {name!r} is no subclass of"
                 " recovery_ha.plugin.RecoveryTask."
             )
+    _check_inputs(option, names, classes, inputs)
     return [classes[name] for name in names]
+
+
+def _check_inputs(
+    option: str,
+    names: Sequence[str],
+    classes: Mapping[str, type[RecoveryTask]],
+    inputs: Collection[str],
+) -> None:
+    known = set(inputs)
+    for name in names:
+        _self, *wanted = inspect.signature(
+            classes[name].execute
+        ).parameters.values()
+        for item in wanted:
+            optional = item.default is not item.empty or item.kind in {
+                item.VAR_POSITIONAL,
+                item.VAR_KEYWORD,
+            }
+            if item.name not in known and not optional:
+                raise errors.InvalidConfiguration(
+                    f"{option}: task {name!r} needs {item.name!r}, which no"
+                    " task before it provides."
+                )
+        provided = classes[name].default_provides or ()
+        known |= {provided} if isinstance(provided, str) else set(provided)

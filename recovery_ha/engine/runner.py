@@ -225,7 +225,10 @@ class FlowRunner:
             if not isinstance(cause, errors.RecoveryHAError):
                 LOG.error("%s", raised, exc_info=cause)
             outage = isinstance(cause, errors.ComputeUnavailable)
-            return FlowOutcome(str(raised), outage)
+            # When undoing failed, that is what was raised.
+            failures = engine.storage.get_execute_failures().values()
+            reasons = [*(f.exception_str for f in failures), str(raised)]
+            return FlowOutcome("; ".join(dict.fromkeys(reasons)), outage)
         if isinstance(raised, tf_exc.WrappedFailure):
             reasons = dict.fromkeys(f.exception_str for f in raised)
             return FlowOutcome("; ".join(reasons))

@@ -14,7 +14,7 @@ from typing import Any
 from oslo_config import cfg
 
 from recovery_ha.context import RequestContext
-from recovery_ha.db import vmoves, work
+from recovery_ha.db import types, vmoves, work
 from recovery_ha.domain import errors
 from recovery_ha.domain.evacuation import Candidate, Selection, select
 from recovery_ha.domain.ports import ComputePort, ComputeService
@@ -200,6 +200,7 @@ class PrepareHAEnabledInstancesTask(RecoveryTask):
                 "requested_at": None,
                 "accepted": False,
             }
+            status = VMoveStatus.PENDING
             candidate = present.get(move.instance_uuid)
             if candidate is not None:
                 again["migration_baseline"] = candidate.migration_baseline
@@ -208,22 +209,28 @@ class PrepareHAEnabledInstancesTask(RecoveryTask):
                 # It is not on the host any more: find out where it is
                 # instead of asking for an evacuation.
                 again["requested_at"] = 0.0
+            if candidate is None or candidate.adopted:
+                status = VMoveStatus.ONGOING
             vmoves.transition_vmove(
                 self.environment.ctx,
                 self.environment.lease.claim,
                 move,
-                VMoveStatus.PENDING,
+                status,
                 **again,
             )
 
 
 def _row(host_name: str, candidate: Candidate, ordinal: int) -> dict[str, Any]:
     server = candidate.server
+    status, start_time = VMoveStatus.PENDING, None
+    if candidate.adopted:
+        status, start_time = VMoveStatus.ONGOING, types.utcnow()
     return {
         "instance_uuid": server.id,
         "instance_name": server.name,
         "source_host": host_name,
-        "status": str(VMoveStatus.PENDING),
+        "status": str(status),
+        "start_time": start_time,
         "ordinal": ordinal,
         "ha_enabled": candidate.ha_enabled,
         "vm_state": server.vm_state,

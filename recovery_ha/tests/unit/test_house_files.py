@@ -131,7 +131,7 @@ def test_links_lead_somewhere(name):
     text = (ROOT / name).read_text()
     targets = [
         *re.findall(r"\]\(([^)#:]+)[^)]*\)", text),
-        *re.findall(r"`(doc/[\w./-]+)`", text),
+        *re.findall(r"`(doc/source/[\w./-]+)`", text),
     ]
     assert targets
     assert [t for t in targets if not (ROOT / t).exists()] == []

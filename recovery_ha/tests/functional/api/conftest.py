@@ -11,6 +11,7 @@ from recovery_ha.tests.fixtures.databases import (
     migrated_url,
 )
 from recovery_ha.tests.fixtures.rest import Api, World
+
 from recovery_ha.api.app import make_app  # isort: skip - after fixtures
 from recovery_ha.db.session import Database
 

@@ -94,7 +94,8 @@ def test_links_heed_proxy_headers_where_that_is_configured(
     assert href() == "https://ha.example.org/v1/"
 
 
-def test_healthcheck(anyone, conf, database, tmp_path):
+@pytest.mark.usefixtures("database")
+def test_healthcheck(anyone, conf, tmp_path):
     answer = anyone.get("/healthcheck")
     assert (answer.status, answer.raw) == (200, b"OK")
 

@@ -59,7 +59,8 @@ def test_host_is_found_by_id_and_uuid(
     assert api.get(url).json == {"host": host}
 
 
-def test_host_name_is_unique_over_all_segments(api, world, host):
+@pytest.mark.usefixtures("host")
+def test_host_name_is_unique_over_all_segments(api, world):
     other = world.segment(name="two")
     answer = api.post(f"/segments/{other['uuid']}/hosts", {"host": HOST})
 
@@ -78,7 +79,8 @@ def test_host_of_another_segment_is_404(api, world, host, method):
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_hosts_of_an_unknown_segment_are_404(api, database, method):
+@pytest.mark.usefixtures("database")
+def test_hosts_of_an_unknown_segment_are_404(api, method):
     body = {"host": HOST} if method == "POST" else None
     answer = api(method, "/segments/77/hosts", body)
     assert answer.status == 404
@@ -111,7 +113,8 @@ def test_host_is_deleted(api, url, host):
     assert api.post(url, {"host": HOST}).status == 201
 
 
-def test_host_of_a_segment_in_use_is_409(api, url, host, notification):
+@pytest.mark.usefixtures("notification")
+def test_host_of_a_segment_in_use_is_409(api, url, host):
     for answer in (
         api.put(f"{url}/{host['id']}", {"host": {"reserved": True}}),
         api.delete(f"{url}/{host['id']}"),

@@ -22,8 +22,7 @@ def names(answer):
         ("sort_key=name&sort_dir=asc", "abcde"),
         ("sort_key=recovery_method&sort_key=name&sort_dir=asc", "abcde"),
         (
-            "sort_key=recovery_method&sort_key=name"
-            "&sort_dir=asc&sort_dir=desc",
+            "sort_key=enabled&sort_key=name&sort_dir=asc&sort_dir=desc",
             "edcba",
         ),
         ("sort_key=name&sort_key=name&sort_dir=asc&sort_dir=desc", "abcde"),
@@ -37,13 +36,15 @@ def names(answer):
         ("page_size=1", "ecdab"),
     ],
 )
-def test_order_and_limit(api, five, query, expected):
+@pytest.mark.usefixtures("five")
+def test_order_and_limit(api, query, expected):
     assert names(api.get(f"/segments?{query}")) == expected
 
 
 @pytest.mark.parametrize("key", ["id", "uuid"])
 @pytest.mark.parametrize("sort", ["", "&sort_key=name&sort_dir=asc"])
-def test_pages_follow_each_other_until_an_empty_one(api, five, key, sort):
+@pytest.mark.usefixtures("five")
+def test_pages_follow_each_other_until_an_empty_one(api, key, sort):
     whole, marker, found = names(api.get(f"/segments?{sort}")), "", ""
     for _page in range(10):
         answer = api.get(f"/segments?limit=2{sort}{marker}")
@@ -78,14 +79,16 @@ def test_pages_follow_each_other_until_an_empty_one(api, five, key, sort):
         ("name=%FF", ["UTF-8"]),
     ],
 )
-def test_what_cannot_be_is_400_and_named(api, database, query, words):
+@pytest.mark.usefixtures("database")
+def test_what_cannot_be_is_400_and_named(api, query, words):
     answer = api.get(f"/segments?{query}")
     assert (answer.status, answer.key) == (400, "badRequest")
     for word in words:
         assert word in answer.fault["message"]
 
 
-def test_limit_is_capped(conf, database, api, five):
+@pytest.mark.usefixtures("five")
+def test_limit_is_capped(conf, database, api):
     conf.set_override("max_limit", 3, "api")
     api.app = make_app(conf, database, lambda: None, check_responses=True)
 
@@ -115,9 +118,8 @@ def test_every_list_pages_alike(api, world, segment, url):
     assert api.get(f"{url}?sort_key=nothing").status == 400
 
 
-def test_list_takes_a_constant_number_of_statements(
-    api, world, five, statements
-):
+@pytest.mark.usefixtures("world", "five")
+def test_list_takes_a_constant_number_of_statements(api, statements):
     with statements() as seen:
         assert len(api.get("/segments?limit=2").json["segments"]) == 2
     few = len(seen)

@@ -59,7 +59,8 @@ def test_report_is_accepted(api, segment, host, wakes):
         ("VM", VM | {"instance_uuid": VM["instance_uuid"].upper()}),
     ],
 )
-def test_reports_of_each_type_are_accepted(api, host, kind, payload):
+@pytest.mark.usefixtures("host")
+def test_reports_of_each_type_are_accepted(api, kind, payload):
     answer = post(api, type=kind, payload=payload)
     assert answer.status == 202
     assert answer.json["notification"]["payload"] == payload
@@ -76,13 +77,15 @@ def test_reports_of_each_type_are_accepted(api, host, kind, payload):
         ("2026-11-20", "2026-11-20T00:00:00.000000"),
     ],
 )
-def test_generated_time_becomes_utc(api, host, given, expected):
+@pytest.mark.usefixtures("host")
+def test_generated_time_becomes_utc(api, given, expected):
     answer = post(api, generated_time=given)
     assert answer.status == 202
     assert answer.json["notification"]["generated_time"] == expected
 
 
-def test_request_id_is_stored(api, host, database):
+@pytest.mark.usefixtures("host")
+def test_request_id_is_stored(api, database):
     from recovery_ha.context import internal_context  # noqa: PLC0415
     from recovery_ha.db import recovery  # noqa: PLC0415
 
@@ -93,7 +96,8 @@ def test_request_id_is_stored(api, host, database):
     assert found.request_id == answer.headers["x-openstack-request-id"]
 
 
-def test_unknown_host_is_400(api, host, wakes):
+@pytest.mark.usefixtures("host")
+def test_unknown_host_is_400(api, wakes):
     answer = post(api, hostname="nobody")
 
     assert (answer.status, answer.key) == (400, "badRequest")
@@ -102,7 +106,8 @@ def test_unknown_host_is_400(api, host, wakes):
     assert wakes.count == 0
 
 
-def test_duplicate_is_409_whatever_its_time(api, notification, wakes):
+@pytest.mark.usefixtures("notification")
+def test_duplicate_is_409_whatever_its_time(api, wakes):
     answer = post(api, generated_time="2026-11-20T12:40:00")
 
     assert (answer.status, answer.key) == (409, "conflictingRequest")
@@ -119,7 +124,8 @@ def test_host_on_maintenance_is_409(api, world, segment):
     assert answer.fault["error"] == "recovery_ha.host.under_maintenance"
 
 
-def test_of_equal_reports_at_once_one_is_accepted(app, api, host):
+@pytest.mark.usefixtures("app", "host")
+def test_of_equal_reports_at_once_one_is_accepted(api):
     statuses = []
 
     def report():
@@ -133,8 +139,9 @@ def test_of_equal_reports_at_once_one_is_accepted(app, api, host):
     assert sorted(statuses) == [202] + [409] * 7
 
 
+@pytest.mark.usefixtures("host")
 def test_failure_to_wake_is_no_concern_of_the_reporter(
-    conf, database, api, host, caplog
+    conf, database, api, caplog
 ):
     from recovery_ha.api.app import make_app  # noqa: PLC0415
 
@@ -156,7 +163,8 @@ def test_notification_is_found_by_id_and_uuid(api, notification, key):
 
 
 @pytest.mark.parametrize("reference", ["77", "x", str(uuid.UUID(int=1))])
-def test_unknown_notification_is_404(api, notification, reference):
+@pytest.mark.usefixtures("notification")
+def test_unknown_notification_is_404(api, reference):
     answer = api.get(f"/notifications/{reference}")
     assert answer.status == 404
     assert answer.fault["error"] == "recovery_ha.notification.not_found"
@@ -211,8 +219,9 @@ def test_workflow_details_from_1_1_on(api, world, notification):
     ]
 
 
+@pytest.mark.usefixtures("host")
 def test_details_of_a_deleted_hosts_notification(
-    api, world, segment, host, notification
+    api, world, segment, notification
 ):
     world.set(notification, status="failed", message="Nova said no.")
     url = f"/segments/{segment['uuid']}"
@@ -240,7 +249,8 @@ def test_details_of_a_deleted_hosts_notification(
         ("source_host_uuid=nobody", []),
     ],
 )
-def test_filters(api, world, host, query, expected):
+@pytest.mark.usefixtures("host")
+def test_filters(api, world, query, expected):
     world.report(generated_time="2026-11-20T11:00:00")
     done = world.report(
         generated_time="2026-11-20T12:00:00",
@@ -264,7 +274,8 @@ def test_filter_by_host(api, notification, host):
 
 @pytest.mark.parametrize("name", ["generated-since", "generated_since"])
 @pytest.mark.parametrize("value", ["yesterday", "", "2026-13-01", "1"])
-def test_since_that_is_no_time_is_400(api, database, name, value):
+@pytest.mark.usefixtures("database")
+def test_since_that_is_no_time_is_400(api, name, value):
     answer = api.get(f"/notifications?{name}={value}")
     assert answer.status == 400
     assert name in answer.fault["message"]

@@ -59,7 +59,8 @@ def test_segment_is_found_by_id_and_uuid(api, segment, key):
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-def test_unknown_segment_is_404(api, segment, reference, method):
+@pytest.mark.usefixtures("segment")
+def test_unknown_segment_is_404(api, reference, method):
     body = {"segment": {"name": "two"}} if method == "PUT" else None
     answer = api(method, f"/segments/{reference}", body)
 
@@ -114,7 +115,8 @@ def test_enabled_is_taken_from_1_2_on(api):
     assert api.put(url, body, version="1.3").json["segment"]["enabled"] is True
 
 
-def test_deleted_segment_is_gone_with_its_hosts(api, segment, host):
+@pytest.mark.usefixtures("host")
+def test_deleted_segment_is_gone_with_its_hosts(api, segment):
     answer = api.delete(f"/segments/{segment['uuid']}")
 
     assert (answer.status, answer.raw) == (204, b"")

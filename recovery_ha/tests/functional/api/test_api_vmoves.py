@@ -36,7 +36,7 @@ def test_vmoves_are_listed_at_every_version(
         notification,
         dest_host="compute-2",
         status="succeeded",
-        start_time=datetime(2026, 11, 20, 12, 0, 0, 5),  # noqa: DTZ001
+        start_time=datetime(2026, 11, 20, 12, 0, 0, 5),
         message="it moved",
     )
 
@@ -70,21 +70,24 @@ def test_filters(api, world, notification, url):
 
 
 @pytest.mark.parametrize("tail", ["", "/1"])
-def test_unknown_notification_is_404(api, database, tail):
+@pytest.mark.usefixtures("database")
+def test_unknown_notification_is_404(api, tail):
     answer = api.get(f"/notifications/77/vmoves{tail}")
     assert answer.status == 404
     assert answer.fault["error"] == "recovery_ha.notification.not_found"
 
 
 @pytest.mark.parametrize("tail", ["", "/1"])
-def test_only_host_notifications_have_vmoves(api, world, host, tail):
+@pytest.mark.usefixtures("host")
+def test_only_host_notifications_have_vmoves(api, world, tail):
     found = world.vm_report()
     answer = api.get(f"/notifications/{found['id']}/vmoves{tail}")
     assert (answer.status, answer.key) == (400, "badRequest")
     assert "COMPUTE_HOST" in answer.fault["message"]
 
 
-def test_vmove_belongs_to_its_notification(api, world, notification, url):
+@pytest.mark.usefixtures("url")
+def test_vmove_belongs_to_its_notification(api, world, notification):
     move = world.vmove(notification)
     other = world.report(payload={"event": "STARTED"})
     for reference in (move["uuid"], str(uuid.uuid4()), "x"):

@@ -253,7 +253,8 @@ def test_body_of_another_kind_is_400(api, path, key, raw):
     assert key in answer.fault["message"]
 
 
-def test_body_that_is_too_large_is_413(conf, api):
+@pytest.mark.usefixtures("conf")
+def test_body_that_is_too_large_is_413(api):
     body = {"segment": SEGMENT | {"description": "x" * 120000}}
     answer = api.post("/segments", body)
     check_fault(answer, 413, "overLimit", "recovery_ha.request.too_large")
@@ -286,9 +287,8 @@ def test_body_of_unknown_length(app, size):
 # Faults
 
 
-def test_our_own_failure_says_nothing_of_our_insides(
-    api, database, monkeypatch, caplog
-):
+@pytest.mark.usefixtures("database")
+def test_our_own_failure_says_nothing_of_our_insides(api, monkeypatch, caplog):
     def fail(*_args, **_more):
         raise RuntimeError("secret inside")
 
@@ -341,9 +341,8 @@ def test_every_answer_has_a_request_id_of_its_own(api):
     assert all(REQUEST_ID.fullmatch(item) for item in seen)
 
 
-def test_answers_are_checked_for_tests_only(
-    conf, database, api, segment, monkeypatch
-):
+@pytest.mark.usefixtures("segment")
+def test_answers_are_checked_for_tests_only(conf, database, api, monkeypatch):
     monkeypatch.setattr(
         "recovery_ha.api.views.recovery.segment", lambda _item: {"id": "x"}
     )
@@ -380,7 +379,8 @@ def test_secrets_are_neither_logged_nor_repeated(api, segment, caplog):
     assert "hunter2" not in caplog.text
 
 
-def test_payloads_are_not_logged(api, host, caplog):
+@pytest.mark.usefixtures("host")
+def test_payloads_are_not_logged(api, caplog):
     caplog.set_level("DEBUG", "recovery_ha")
     payload = {"event": "STOPPED", "process_name": "hunter2"}
     report = REPORT | {"type": "PROCESS", "payload": payload}

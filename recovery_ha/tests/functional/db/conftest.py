@@ -190,3 +190,27 @@ def statements(database):
                 sa.event.remove(engine, "before_cursor_execute", note)
 
     return statements
+
+
+@pytest.fixture
+def move_row():
+    """Return a function that gives the values of a new vmove."""
+
+    def move_row(number, **values):
+        return {
+            "instance_uuid": f"i-{number}",
+            "instance_name": f"server {number} \U0001f600",
+            "source_host": "compute-1",
+            "status": "pending",
+            "ordinal": number,
+            "ha_enabled": True,
+            "vm_state": "active",
+            "task_state": None,
+            "power_state": 1,
+            "was_locked": False,
+            "accepted": False,
+            "migration_baseline": 7,
+            **values,
+        }
+
+    return move_row

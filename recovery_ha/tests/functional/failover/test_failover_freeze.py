@@ -26,9 +26,19 @@ def freeze(site, engine):
 def freeze_owner_at(site, uuid, fault):
     """Freeze the owner while a fault holds its request; let that go then.
 
+    That request is the only one: nothing else is halfway out of the process.
+
     :returns: the frozen engine.
     """
     site.held(fault)
+    eventually(
+        lambda: all(
+            move.accepted
+            for move in site.moves(uuid)
+            if move.instance_uuid != fault.server
+        ),
+        "all but the one that is held are under way",
+    )
     owner = site.owning_daemon(uuid)
     freeze(site, owner)
     site.world.faults.release(fault.id)
@@ -40,9 +50,10 @@ def assert_works_alone(site, engine):
     for other in site.daemons:
         if other is not engine:
             other.kill9()
-    servers = site.servers("compute-2", 2)
+    site.servers("compute-2", 2)
+    servers = site.servers_on("compute-2")
+    site.world.migrations.clear()
     uuid = site.lose("compute-2")
-    site.ended(uuid)
     site.assert_recovered(uuid, servers, "compute-2")
 
 
