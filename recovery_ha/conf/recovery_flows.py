@@ -12,7 +12,7 @@ _EXAMPLE = "pre:['task_a'],main:['task_b','task_c'],post:[]"
 _TOKEN = re.compile(
     r"""\s*(?:(?P<phase>pre|main|post)\s*:\s*(?P<list>\[[^\[\]]*\])\s*,?)"""
 )
-_NAME = re.compile(r"""(?P<quote>['"]?)(?P<name>[\w.-]+)(?P=quote)""")
+_NAME = re.compile(r"""(?P<quote>['"]?)(?P<name>[^\W\d][\w.-]*)(?P=quote)""")
 
 
 class TaskLists(types.ConfigType):

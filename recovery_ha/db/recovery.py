@@ -107,7 +107,7 @@ def _insert_notification(
         "type": str(report.type),
         "payload": dict(report.payload),
         "status": str(NOTIFICATION.initial),
-        "failover_segment_uuid": host.segment.uuid,
+        "failover_segment_uuid": host.segment_uuid,
         "request_id": report.request_id,
         "created_at": created_at,
     }
@@ -127,7 +127,7 @@ def _insert_notification(
         type=report.type,
         payload=dict(report.payload),
         status=NOTIFICATION.initial,
-        segment_uuid=host.segment.uuid,
+        segment_uuid=host.segment_uuid,
         message=None,
         request_id=report.request_id,
         flow_uuid=None,

@@ -17,6 +17,7 @@ from recovery_ha.domain.recovery import (
     Host,
     MaintenanceCause,
     RecoveryMethod,
+    ReportedHost,
     Segment,
 )
 
@@ -344,49 +345,40 @@ def get_host(
     return _host_row(row)
 
 
-@reader
-def find_host(ctx: RequestContext, uuid: str) -> Host | None:
-    """Return a host of any segment by its uuid, or None."""
-    row = (
-        connection(ctx)
-        .execute(_HOST_QUERY.where(_H.uuid == uuid, _H.deleted == 0))
-        .first()
-    )
-    return None if row is None else _host_row(row)
-
-
-# Built once, from the tables: composing and hashing a statement of mapped
-# classes costs several times as much as running it, and this one is run for
-# every report.
+# Built once, from the table, with no more columns than are needed: composing
+# and hashing a statement of mapped classes costs several times as much as
+# running it, the driver's time grows by column, and this one is run for every
+# report.
+_HOSTS = _H.metadata.tables[_H.__tablename__]
 _REPORTED_HOST = (
     sa.select(
-        *(_H.__table__.c[column.key] for column in _HOST_COLUMNS),
-        *(
-            _S.__table__.c[column.key].label(f"segment_{column.key}")
-            for column in _SEGMENT_COLUMNS
-        ),
+        _HOSTS.c.uuid,
+        _HOSTS.c.failover_segment_id,
+        _HOSTS.c.on_maintenance,
+        _HOSTS.c.maintenance_cause,
     )
-    .join_from(
-        _H.__table__,
-        _S.__table__,
-        _S.__table__.c.uuid == _H.__table__.c.failover_segment_id,
-    )
-    .where(
-        _H.__table__.c.name == sa.bindparam("host_name"),
-        _H.__table__.c.deleted == 0,
-    )
-    .with_for_update(read=True, of=_H.__table__)
+    .where(_HOSTS.c.name == sa.bindparam("host_name"), _HOSTS.c.deleted == 0)
+    .with_for_update(read=True)
 )
 
 
 @writer
-def find_reported_host(ctx: RequestContext, name: str) -> Host | None:
+def find_reported_host(ctx: RequestContext, name: str) -> ReportedHost | None:
     """Return a host of any segment by its name, or None.
 
     It cannot be changed or deleted until the transaction ends.
     """
     row = connection(ctx).execute(_REPORTED_HOST, {"host_name": name}).first()
-    return None if row is None else _host_row(row)
+    if row is None:
+        return None
+    uuid, segment_uuid, on_maintenance, cause = row
+    return ReportedHost(
+        uuid,
+        name,
+        segment_uuid,
+        on_maintenance,
+        None if cause is None else MaintenanceCause(cause),
+    )
 
 
 @writer

@@ -147,6 +147,17 @@ class Host:
     updated_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class ReportedHost:
+    """What must be known of a host to accept a report about it."""
+
+    uuid: str
+    name: str
+    segment_uuid: str
+    on_maintenance: bool
+    maintenance_cause: MaintenanceCause | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewNotification:
     """A report as a monitor sends it.
@@ -271,7 +282,7 @@ def dedupe_key(
     return hashlib.sha256(raw.encode()).hexdigest()
 
 
-def admit(report: NewNotification, host: Host) -> None:
+def admit(report: NewNotification, host: ReportedHost) -> None:
     """Refuse a report about a host on maintenance.
 
     A host that is on maintenance because a *process* of it failed may still

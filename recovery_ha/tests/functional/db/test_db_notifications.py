@@ -81,7 +81,10 @@ def test_a_host_on_maintenance_is_refused_by_its_cause(
                 on_maintenance=True, maintenance_cause=cause
             )
         )
-    assert segments.find_host(ctx, host.uuid).maintenance_cause == cause
+    assert (
+        segments.get_host(ctx, host.segment.uuid, host.uuid).maintenance_cause
+        == cause
+    )
     if (type_, cause) == ("COMPUTE_HOST", "process_failure"):
         recovery.create_notification(ctx, report(type_=type_))
     else:

@@ -10,7 +10,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from recovery_ha.rpc.client import EngineClient
 from recovery_ha.tests.fixtures.reporting import port_of, post_report
+from recovery_ha.tests.fixtures.site import STOPPED
 from recovery_ha.tests.fixtures.waiting import eventually
 
 pytestmark = pytest.mark.processes
@@ -40,13 +42,26 @@ def accepted(port, host):
     return body["notification"]["notification_uuid"]
 
 
+def wait_until_it_listens(site, rabbit):
+    """Wake the only engine until it has taken a first piece of work."""
+    uuid = site.report("compute-4", **STOPPED | {"event": "STARTED"})
+    client = EngineClient(site.conf("waker", transport_url=rabbit))
+    try:
+        eventually(
+            lambda: client.wake() or site.notification(uuid).message,
+            "the engine hears wake-ups",
+        )
+    finally:
+        client.stop()
+
+
 def test_a_wake_up_starts_the_work(site, rabbit):
     options = {"transport_url": rabbit, "sweep_interval": NO_SWEEP}
-    engine = site.engine("alpha", **options).wait_ready()
+    site.engine("alpha", **options).wait_ready()
     port = port_of(site.api("api", **options))
+    wait_until_it_listens(site, rabbit)
     servers = site.servers("compute-1", 2)
     site.world.kill("compute-1")
-    engine.wait_said("listens for wake-ups")
 
     uuid = accepted(port, "compute-1")
 

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from recovery_ha.domain import errors
 from recovery_ha.domain.recovery import (
     RECOVERABLE_VM_EVENTS,
-    Host,
     MaintenanceCause,
     NewNotification,
     Notification,
@@ -16,6 +15,7 @@ from recovery_ha.domain.recovery import (
     NotificationType,
     PlanAction,
     RecoveryMethod,
+    ReportedHost,
     Segment,
     admit,
     dedupe_key,
@@ -43,19 +43,13 @@ def a_segment(**values):
 
 def a_host(**values):
     fields = {
-        "id": 1,
         "uuid": HOST,
         "name": "compute-1",
-        "type": "COMPUTE",
-        "reserved": False,
-        "control_attributes": "SSH",
+        "segment_uuid": "s",
         "on_maintenance": False,
         "maintenance_cause": None,
-        "segment": a_segment(),
-        "created_at": WHEN,
-        "updated_at": None,
     }
-    return Host(**{**fields, **values})
+    return ReportedHost(**{**fields, **values})
 
 
 def a_notification(type_, payload):
