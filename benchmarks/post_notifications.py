@@ -25,7 +25,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from benchmarks.site import Site, resident_mb
+from benchmarks.site import Site, cpu_seconds, resident_mb
 
 HOSTS = 50
 
@@ -237,10 +237,12 @@ def main() -> None:
         requests = _requests(arguments.requests, site.api_port, token)
         warm = max(len(requests) // 10, arguments.connections)
         _drive(requests[:warm], site.api_port, arguments.connections)
+        cpu = cpu_seconds(pid)
         wall, times, accepted = _drive(
             requests[warm:], site.api_port, arguments.connections
         )
         rate = accepted / wall
+        cpu = cpu_seconds(pid) - cpu
         times.sort()
         print(
             f"{site.database.engine.dialect.name}, {arguments.server},"
@@ -249,7 +251,8 @@ def main() -> None:
             f" p99 {times[int(len(times) * 0.99)] * 1e3:.1f} ms"
         )
         print(
-            f"  {rate / floor:.2f} of {floor:.0f} raw commits/s;"
+            f"  {cpu / len(times) * 1e6:.0f} us of the worker's processor"
+            f" each; {rate / floor:.2f} of {floor:.0f} raw commits/s;"
             f" worker resident {resident_mb(pid):.0f} MiB"
         )
         stop()
@@ -259,7 +262,8 @@ def _serve(
     site: Site, server: str, options: dict[str, Any]
 ) -> tuple[Any, int]:
     if server == "cheroot":
-        daemon = site.api(api=options)
+        ready = "Listening on"
+        daemon = site.start("api", "measured", ready=ready, api=options)
         return daemon.terminate, daemon.pid
     log = {"transport_url": site.transport, "log_file": site.log_file}
     config = site.configure(

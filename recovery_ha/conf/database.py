@@ -7,6 +7,9 @@ from oslo_db import options as oslo_db_options
 
 GROUP = "database"
 
+#: Connections a process keeps, as far as it has needed them.
+_POOL_SIZE = 32
+
 OPTS = [
     cfg.StrOpt(
         "sqlite_journal_synchronous",
@@ -29,6 +32,9 @@ OPTS = [
 def register_opts(conf: cfg.ConfigOpts) -> None:
     """Register these options, and oslo.db's, on a configuration."""
     conf.register_opts(oslo_db_options.database_opts, group=GROUP)
+    # oslo.db keeps 5 connections and closes what was used beyond them, which
+    # has busy processes connect all the time.
+    conf.set_default("max_pool_size", _POOL_SIZE, group=GROUP)
     conf.register_opts(OPTS, group=GROUP)
 
 

@@ -18,6 +18,10 @@ OPEN_MIGRATION = frozenset({"accepted", "pre-migrating", "migrating"})
 DONE_MIGRATION = frozenset({"done", "completed"})
 #: Task states which say that the server is going away.
 _LEAVING = frozenset({"deleting", "soft-deleting"})
+#: Task states of an evacuation, and of a rebuild.
+_REBUILDING = frozenset(
+    {"rebuilding", "rebuild_block_device_mapping", "rebuild_spawning"}
+)
 _POWER_SHUTDOWN = 4
 _SHOWN_FAILURES = 10
 
@@ -232,7 +236,7 @@ def judge(
     if server is None:
         return Decision(Step.IGNORE, "The instance was deleted meanwhile.")
     if server.host == move.source_host:
-        return _judge_at_source(record, server)
+        return _judge_at_source(move, record, server)
     return _judge_elsewhere(move, server)
 
 
@@ -271,9 +275,14 @@ def _expected(move: VMove) -> str:
     return "stopped" if move.vm_state == "stopped" else "active"
 
 
-def _judge_at_source(record: Migration | None, server: Server) -> Decision:
+def _judge_at_source(
+    move: VMove, record: Migration | None, server: Server
+) -> Decision:
     if record is None:
-        if server.task_state is not None:
+        # What it was doing when it was found, on a host that is dead, says
+        # nothing of an evacuation.
+        stale = server.task_state in {None, move.task_state}
+        if server.task_state in _REBUILDING or not stale:
             return Decision(
                 Step.WAIT,
                 f"Still on {server.host}, task state {server.task_state}.",

@@ -151,8 +151,7 @@ class FlowRunner:
         :param kind: ``host`` and so on; it names logbook and flow.
         :param attempt: its number, from 1, if it has to be begun.
         :param tasks: in the order in which they run.
-        :param inputs: by name, what no task provides; plain values, they
-            are kept in the database.
+        :param inputs: by name, what no task provides.
         :raises errors.LeaseLost: somebody else goes on with it.
         :raises errors.EngineStopping: it goes on elsewhere.
         """
@@ -169,12 +168,14 @@ class FlowRunner:
         with warnings.catch_warnings():
             engine = engines.load(
                 flow,
-                store=dict(inputs),
                 book=book,
                 flow_detail=detail,
                 backend=backend,
                 engine="serial",
             )
+            # Not kept: the same at every resume, and taskflow cannot load
+            # what a crash between its two writes of them leaves.
+            engine.storage.inject(dict(inputs), transient=True)
             engine.compile()
             engine.prepare()
         for task in tasks:

@@ -14,6 +14,9 @@ LOG = logging.getLogger(__name__)
 _COLLECT_SECONDS = 0.01
 #: Seconds without messages after one could not be sent.
 _PAUSE_SECONDS = 5.0
+#: Seconds to wait for a message that is under way; without a broker it is
+#: under way until there is one.
+_STOP_SECONDS = 1.0
 
 
 class EngineClient:
@@ -47,7 +50,7 @@ class EngineClient:
         """End the thread; a wake-up that was not sent is dropped."""
         self._stopped.set()
         self._wanted.set()
-        self._thread.join(timeout=_PAUSE_SECONDS)
+        self._thread.join(timeout=_STOP_SECONDS)
         self._transport.cleanup()
 
     def _run(self) -> None:
@@ -67,4 +70,8 @@ class EngineClient:
                 self._stopped.wait(_PAUSE_SECONDS)
             except OSError as exc:
                 LOG.warning("Message queue not reached: %s", exc)
+                self._stopped.wait(_PAUSE_SECONDS)
+            except Exception:
+                # This thread must not end: no wake-up would be sent again.
+                LOG.exception("Wake-up not sent")
                 self._stopped.wait(_PAUSE_SECONDS)

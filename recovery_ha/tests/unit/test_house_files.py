@@ -14,6 +14,11 @@ from recovery_ha import opts
 
 ROOT = pathlib.Path(recovery_ha.__file__).parents[1]
 LONGEST_MODULE = 500
+OPTIONS = {
+    (group, option.dest): option
+    for group, found in opts.list_opts()
+    for option in found
+}
 
 
 def section(name):
@@ -138,11 +143,6 @@ def test_links_lead_somewhere(name):
 
 
 def test_readme_table_tells_the_defaults():
-    options = {
-        (group, option.dest): option
-        for group, found in opts.list_opts()
-        for option in found
-    }
     rows = re.findall(
         r"^\| `\[(\w+)\] (\w+)` \| `([^`]*)` \|",
         (ROOT / "README.md").read_text(),
@@ -150,7 +150,18 @@ def test_readme_table_tells_the_defaults():
     )
     assert rows
     for group, name, default in rows:
-        assert str(options[group, name].default) == default, name
+        assert str(OPTIONS[group, name].default) == default, name
+
+
+def test_page_on_limits_tells_the_defaults():
+    rows = re.findall(
+        r"^   \* - ``\[(\w+)\] (\w+)``\n     - (\d+)(?: s)?\n",
+        (ROOT / "doc/source/admin/limits.rst").read_text(),
+        re.MULTILINE,
+    )
+    assert len(rows) > 5
+    for group, name, default in rows:
+        assert str(OPTIONS[group, name].default) == default, name
 
 
 def test_readme_names_every_make_target():

@@ -1,4 +1,3 @@
-import time
 import warnings
 
 import pytest
@@ -7,6 +6,7 @@ from recovery_ha.clients.compute import Compute, Nova
 from recovery_ha.conf import new_config
 from recovery_ha.domain import errors
 from recovery_ha.simulator.server import Simulator
+from recovery_ha.tests.fixtures.waiting import eventually
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
@@ -78,7 +78,7 @@ def work():
 
 
 @pytest.fixture
-def make(simulator, world, tmp_path, work):  # noqa: ARG001 - a fresh world
+def make(simulator, world, tmp_path, work):
     """Return a function that logs in with options of [nova]."""
 
     def make(request_id="req-7", **changes):
@@ -182,7 +182,7 @@ def test_evacuations_are_listed_over_all_pages(compute, world, dead):
     def statuses():
         return [r.status for r in compute.list_evacuations("compute-1")]
 
-    world.wait(lambda: set(statuses()) == {"done"})
+    eventually(lambda: set(statuses()) == {"done"}, "all are done", 10)
     records = compute.list_evacuations("compute-1")
     assert sorted(r.instance_uuid for r in records) == sorted(dead)
     assert {r.source_compute for r in records} == {"compute-1"}
@@ -399,7 +399,7 @@ def test_an_endpoint_may_be_named(make, simulator, world, dead):
 
 def test_an_endpoint_that_is_not_there_is_an_outage(make, work):
     compute = make(endpoint_override="http://127.0.0.1:1/v2.1", read_retries=1)
-    with pytest.raises(errors.ComputeUnavailable, match="127.0.0.1"):
+    with pytest.raises(errors.ComputeUnavailable, match=r"127\.0\.0\.1"):
         compute.find_service("compute-1")
     assert len(work.slept) == 1
 
@@ -436,4 +436,3 @@ def test_without_auth_type_the_option_is_named(tmp_path):
 def test_nothing_is_sent_before_it_is_needed(make, world):
     make()
     assert world.journal.counts() == {}
-    assert time.monotonic() > 0

@@ -306,6 +306,21 @@ def test_a_server_that_is_still_at_its_source(status, task_state, wanted):
     assert decision.step is wanted
 
 
+@pytest.mark.parametrize(
+    ("found", "now", "wanted"),
+    [
+        # A reboot on a dead host never ends: it is no trace of us.
+        ("rebooting", "rebooting", Step.ASK),
+        ("rebooting", "rebuilding", Step.WAIT),
+        ("rebooting", None, Step.ASK),
+        ("rebuilding", "rebuilding", Step.WAIT),
+        (None, "rebooting", Step.WAIT),
+    ],
+)
+def test_what_a_server_was_doing_before_is_no_trace(found, now, wanted):
+    assert judged(a_move(task_state=found), task_state=now).step is wanted
+
+
 def test_nova_s_own_words_are_kept():
     record = a_record(1, status="error")
     said = judged(record=record, fault="No valid host was found.").sentence
