@@ -13,6 +13,7 @@ from typing import Any
 import requests
 from keystoneauth1 import loading
 from keystoneauth1 import session as ka_session
+from keystoneauth1.exceptions import auth_plugins
 from oslo_config import cfg
 
 from recovery_ha.conf import nova
@@ -52,9 +53,16 @@ class _GuardedAdapter(ka_session.TCPKeepAliveAdapter):
 def load_session(conf: cfg.ConfigOpts) -> ka_session.Session:
     """Return the session that group [nova] describes; nothing is sent yet.
 
-    :raises errors.InvalidConfiguration: no way to authenticate is given.
+    :raises errors.InvalidConfiguration: no way to authenticate is given, or
+        one that cannot be used; the text says why.
     """
-    auth = loading.load_auth_from_conf_options(conf, nova.GROUP)
+    try:
+        auth = loading.load_auth_from_conf_options(conf, nova.GROUP)
+    except (
+        auth_plugins.AuthPluginException,
+        auth_plugins.OptionError,
+    ) as exc:
+        raise errors.InvalidConfiguration(f"[{nova.GROUP}]: {exc}") from exc
     if auth is None:
         raise errors.InvalidConfiguration(
             f"[{nova.GROUP}] auth_type is not set: the engine does not know"

@@ -18,7 +18,7 @@ from recovery_ha.conf import recovery_flows
 from recovery_ha.db import migration
 from recovery_ha.db.session import Database
 from recovery_ha.domain import errors
-from recovery_ha.engine.plugins import load_tasks
+from recovery_ha.engine.plugins import load_flow
 from recovery_ha.policy import Policy
 
 _UNEXPECTED = 255
@@ -56,10 +56,7 @@ def _check_policy(conf: cfg.ConfigOpts) -> str:
 def _check_flows(conf: cfg.ConfigOpts) -> str:
     names = [option.name for option in recovery_flows.OPTS]
     for name in names:
-        load_tasks(
-            f"[{recovery_flows.GROUP}] {name}",
-            conf[recovery_flows.GROUP][name],
-        )
+        load_flow(conf, name)
     return f"All tasks are there: {', '.join(names)}."
 
 

@@ -102,11 +102,20 @@ def create_vmoves(
 ) -> None:
     """Write down which instances are going to be evacuated, all or none.
 
+    Harmless when repeated, as a commit that succeeded unheard of is.
+
     :param rows: column values of :class:`VMove`, without id, uuid and times.
     :raises errors.LeaseLost: and nothing was written.
     """
     work.fence(ctx, claim)
-    created_at = types.utcnow()
+    conn, created_at = connection(ctx), types.utcnow()
+    known = set(
+        conn.scalars(
+            sa.select(_V.instance_uuid).where(
+                _V.notification_uuid == claim.uuid
+            )
+        )
+    )
     values = [
         {
             **row,
@@ -118,9 +127,10 @@ def create_vmoves(
             "locked_by_us": False,
         }
         for row in rows
+        if row["instance_uuid"] not in known
     ]
     if values:
-        connection(ctx).execute(sa.insert(_V), values)
+        conn.execute(sa.insert(_V), values)
 
 
 @writer
@@ -134,6 +144,8 @@ def transition_vmove(
 ) -> VMove:
     """Bring a vmove into a state, with new values of other columns.
 
+    Harmless when repeated, as a commit that succeeded unheard of is.
+
     :param status: may be its present one, to change other columns only.
     :returns: the vmove as it is now.
     :raises errors.LeaseLost: the work is somebody else's; nothing changed.
@@ -141,9 +153,7 @@ def transition_vmove(
         ``status`` can be entered; nothing changed.
     """
     work.fence(ctx, claim)
-    sources = {*VMOVE.sources(status)}
-    if status == move.status:
-        sources.add(status)
+    sources = {*VMOVE.sources(status), status}
     conn = connection(ctx)
     result = conn.execute(
         sa.update(_V)

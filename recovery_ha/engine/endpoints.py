@@ -38,6 +38,5 @@ def make_server(
         get_transport(conf),
         oslo_messaging.Target(topic=TOPIC, server=host),
         [EngineEndpoint(wake)],
-        executor="threading",
         access_policy=oslo_messaging.DefaultRPCAccessPolicy,
     )

@@ -4,9 +4,11 @@ import inspect
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from oslo_config import cfg
 from stevedore import named
 from stevedore.exception import NoMatches
 
+from recovery_ha.conf import recovery_flows
 from recovery_ha.domain import errors
 from recovery_ha.plugin import RecoveryTask
 
@@ -14,6 +16,16 @@ NAMESPACE = "recovery_ha.task_flow.tasks"
 
 #: What the tasks of a host's flow are given.
 HOST_INPUTS = ("notification_uuid", "host_name")
+
+
+def load_flow(conf: cfg.ConfigOpts, option: str) -> list[type[RecoveryTask]]:
+    """Return the task classes of a configured flow, in order.
+
+    :param option: its name in ``[taskflow_driver_recovery_flows]``.
+    :raises errors.InvalidConfiguration: see :func:`load_tasks`.
+    """
+    group = recovery_flows.GROUP
+    return load_tasks(f"[{group}] {option}", conf[group][option])
 
 
 def load_tasks(

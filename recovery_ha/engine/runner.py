@@ -228,8 +228,8 @@ class FlowRunner:
             outage = isinstance(cause, errors.ComputeUnavailable)
             # When undoing failed, that is what was raised.
             failures = engine.storage.get_execute_failures().values()
-            reasons = [*(f.exception_str for f in failures), str(raised)]
-            return FlowOutcome("; ".join(dict.fromkeys(reasons)), outage)
+            said = [*(f.exception_str for f in failures), str(raised)]
+            return FlowOutcome("; ".join(dict.fromkeys(said)), outage)
         if isinstance(raised, tf_exc.WrappedFailure):
             reasons = dict.fromkeys(f.exception_str for f in raised)
             return FlowOutcome("; ".join(reasons))

@@ -15,6 +15,7 @@ from recovery_ha.engine.dispatcher import Dispatcher
 from recovery_ha.engine.endpoints import make_server
 from recovery_ha.engine.lease import LeaseKeeper
 from recovery_ha.engine.periodic import Periodic
+from recovery_ha.engine.plugins import load_flow
 from recovery_ha.engine.recovery.handler import RecoveryHandler
 from recovery_ha.engine.runner import FlowRunner
 
@@ -35,7 +36,10 @@ class Engine:
         self._conf = conf
         self.host: str = conf.engine.host or socket.gethostname()
         ctx = internal_context(database)
-        handler = RecoveryHandler(conf, ctx, Nova(conf), FlowRunner(database))
+        host_tasks = load_flow(conf, "host_auto_failure_recovery_tasks")
+        handler = RecoveryHandler(
+            conf, ctx, Nova(conf), FlowRunner(database), host_tasks
+        )
         # A restarted engine is a new owner: what the old one had under way
         # it takes over like anybody else, when the lease has ended.
         owner = f"{self.host}:{uuidutils.generate_uuid()}"

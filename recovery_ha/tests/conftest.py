@@ -7,7 +7,7 @@ import pytest
 # First of all: it chooses threads, which cannot be chosen any more once
 # oslo.messaging has been imported.
 import recovery_ha.cmd  # noqa: F401
-from recovery_ha.tests.fixtures.databases import (  # noqa: F401
+from recovery_ha.tests.fixtures.databases import (
     databases,
     empty,
     migrated_url,
@@ -15,6 +15,7 @@ from recovery_ha.tests.fixtures.databases import (  # noqa: F401
 )
 from recovery_ha.tests.fixtures.site import Site, quick_simulator
 
+__all__ = ["databases", "migrated_url"]
 _LOG_LINES = 60
 
 

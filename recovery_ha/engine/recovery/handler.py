@@ -8,7 +8,6 @@ from oslo_config import cfg
 from oslo_utils import uuidutils
 
 from recovery_ha.clients.compute import Compute, Nova
-from recovery_ha.conf import recovery_flows
 from recovery_ha.context import RequestContext
 from recovery_ha.db import recovery, segments, vmoves
 from recovery_ha.domain import errors
@@ -21,7 +20,6 @@ from recovery_ha.domain.recovery import (
     plan,
 )
 from recovery_ha.engine.lease import Lease
-from recovery_ha.engine.plugins import load_tasks
 from recovery_ha.engine.recovery.evacuate import release_locks
 from recovery_ha.engine.recovery.tasks import Environment
 from recovery_ha.engine.runner import FlowOutcome, FlowRunner, FlowState
@@ -39,11 +37,11 @@ class RecoveryHandler:
         ctx: RequestContext,
         nova: Nova,
         runner: FlowRunner,
+        host_tasks: Sequence[type[RecoveryTask]],
     ) -> None:
-        """Load the flows.
+        """Prepare to work.
 
-        :raises errors.InvalidConfiguration: a flow cannot be built; the text
-            names option and task.
+        :param host_tasks: what a host recovery is made of, in order.
         """
         self._conf = conf
         self._ctx = ctx
@@ -52,11 +50,7 @@ class RecoveryHandler:
         self._evacuations = threading.BoundedSemaphore(
             conf.engine.max_evacuations
         )
-        option = "host_auto_failure_recovery_tasks"
-        self._host_tasks: Sequence[type[RecoveryTask]] = load_tasks(
-            f"[{recovery_flows.GROUP}] {option}",
-            conf[recovery_flows.GROUP][option],
-        )
+        self._host_tasks = host_tasks
 
     def handle(self, lease: Lease) -> None:
         """Bring a notification as far as it goes now.

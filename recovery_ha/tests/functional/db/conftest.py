@@ -87,7 +87,7 @@ def report():
 
 
 @pytest.fixture
-def accept(ctx, host, report):  # noqa: ARG001 - it must exist
+def accept(ctx, host, report):
     """Return a function that has a report accepted."""
 
     def accept(**payload):

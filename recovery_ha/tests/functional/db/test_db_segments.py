@@ -158,7 +158,7 @@ def test_a_host_belongs_to_its_segment(ctx, add, host):
 
 
 def test_a_deleted_segment_takes_its_hosts_along(ctx, add, segment, make_host):
-    host = make_host("c-1")
+    make_host("c-1")
     segments.delete_segment(ctx, segment.uuid)
     assert segments.find_reported_host(ctx, "c-1") is None
     make_host("c-1", add("again").uuid)

@@ -37,3 +37,17 @@ def test_a_renewal_that_fails_once_is_repeated(site, monkeypatch, failure):
     site.assert_recovered(uuid, servers)
     assert not failures
     assert site.scalar(EPOCH) == 1
+
+
+def test_a_claim_is_not_kept_by_an_engine_that_stopped(site):
+    site.world.settings.rebuild_seconds = 2
+    servers = site.servers("compute-1", 2)
+    first = site.engine_here("first", lease_seconds=300)
+
+    uuid = site.lose("compute-1")
+    site.owner(uuid)
+    first.stop()
+    site.engine_here("second", lease_seconds=300)
+
+    site.assert_recovered(uuid, servers)
+    assert site.scalar(EPOCH) == 2

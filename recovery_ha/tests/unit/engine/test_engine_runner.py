@@ -293,7 +293,7 @@ def test_another_runner_goes_on_where_the_first_was_killed(
 
 
 class Interrupted(Second):
-    def execute(self, found, notification_uuid):  # noqa: ARG002 - taskflow's
+    def execute(self, found, notification_uuid):
         self.environment.did.append("Second")
         self.progress(0.6, "Waiting")
         self.environment.wait(30)

@@ -179,7 +179,6 @@ def _reachable(url):
     return True
 
 
-@pytest.mark.filterwarnings("ignore:Using the 'executor' argument")
 @pytest.mark.parametrize("url", ["fake://", RABBIT], ids=["fake", "rabbit"])
 def test_a_wake_up_reaches_every_engine(configure, url, monkeypatch):
     if url != "fake://" and not _reachable(url):
