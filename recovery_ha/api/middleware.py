@@ -10,6 +10,7 @@ from oslo_config import cfg
 
 from recovery_ha.api import errors
 from recovery_ha.api.request import AUTHENTICATED_KEY
+from recovery_ha.domain.errors import InvalidConfiguration
 from recovery_ha.microversion import SERVICE_TYPE
 
 Environ = dict[str, Any]
@@ -87,7 +88,11 @@ class Authentication:
     """
 
     def __init__(self, app: App, conf: cfg.ConfigOpts) -> None:
-        """Prepare the middleware of keystonemiddleware."""
+        """Prepare the middleware of keystonemiddleware.
+
+        :raises errors.InvalidConfiguration: it does not know how to ask
+            Keystone about tokens.
+        """
         self._app = app
         settings = {
             "oslo_config_config": conf,
@@ -95,7 +100,19 @@ class Authentication:
             # Access rules of application credentials name the service.
             "service_type": _service_type(conf),
         }
-        self._guarded: App = auth_token.AuthProtocol(_Admitted(app), settings)
+        options = conf.keystone_authtoken
+        if not options.auth_type and not options.auth_section:
+            raise InvalidConfiguration(
+                "[keystone_authtoken] auth_type is not set: with [api]"
+                " auth_strategy = keystone the API asks Keystone about each"
+                " token, as a user of its own."
+            )
+        try:
+            self._guarded: App = auth_token.AuthProtocol(
+                _Admitted(app), settings
+            )
+        except keystone_exc.ClientException as exc:
+            raise InvalidConfiguration(f"[keystone_authtoken]: {exc}") from exc
 
     def __call__(
         self, environ: Environ, start_response: Callable[..., Any]

@@ -58,10 +58,7 @@ def load_session(conf: cfg.ConfigOpts) -> ka_session.Session:
     """
     try:
         auth = loading.load_auth_from_conf_options(conf, nova.GROUP)
-    except (
-        auth_plugins.AuthPluginException,
-        auth_plugins.OptionError,
-    ) as exc:
+    except auth_plugins.AuthPluginException as exc:
         raise errors.InvalidConfiguration(f"[{nova.GROUP}]: {exc}") from exc
     if auth is None:
         raise errors.InvalidConfiguration(

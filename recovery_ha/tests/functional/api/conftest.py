@@ -79,7 +79,7 @@ def host(world, segment):
 
 
 @pytest.fixture
-def notification(world, host):  # noqa: ARG001 - it is about that host
+def notification(world, host):
     return world.report()
 
 

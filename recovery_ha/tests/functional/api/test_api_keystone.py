@@ -72,10 +72,11 @@ def tokens(monkeypatch):
 
 
 @pytest.fixture
-def guarded(app, conf, database, tokens):  # noqa: ARG001 - app: made before
+def guarded(app, conf, database, tokens):
     conf.set_override("auth_strategy", "keystone", "api")
     for group, options in auth_token.list_opts():
         conf.register_opts(options, group=group)
+    conf.set_override("auth_type", "none", "keystone_authtoken")
     conf.set_override(
         "www_authenticate_uri", "http://keystone:5000", "keystone_authtoken"
     )

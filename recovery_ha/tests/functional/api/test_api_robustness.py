@@ -55,14 +55,14 @@ def test_fields(api, segment, host, case, fields):
 
 @relaxed
 @given(st.binary(max_size=200), latin)
-def test_bodies(api, database, raw, kind):  # noqa: ARG001
+def test_bodies(api, database, raw, kind):
     check(api.post("/notifications", raw=raw))
     check(api.post("/segments", raw=raw, Content_Type=kind))
 
 
 @relaxed
 @given(latin, latin, st.sampled_from(["GET", "HEAD", "PUT", "DELETE", "X"]))
-def test_urls(api, segment, path, query, method):  # noqa: ARG001
+def test_urls(api, segment, path, query, method):
     for url in (f"/{path}", f"/segments/{path}", f"/segments/{path}/hosts"):
         answer = api(method, url.replace("?", "") + f"?{query}")
         if method != "HEAD":
@@ -88,7 +88,7 @@ def test_urls(api, segment, path, query, method):  # noqa: ARG001
     ),
     st.text(max_size=40),
 )
-def test_parameters(api, database, name, value):  # noqa: ARG001
+def test_parameters(api, database, name, value):
     from urllib.parse import quote  # noqa: PLC0415
 
     query = f"{name}={quote(value, errors='surrogatepass')}"
@@ -98,6 +98,6 @@ def test_parameters(api, database, name, value):  # noqa: ARG001
 
 @relaxed
 @given(latin, latin)
-def test_headers(api, database, version, accept):  # noqa: ARG001
+def test_headers(api, database, version, accept):
     check(api.get("/segments", OpenStack_API_Version=version, Accept=accept))
     check(api.get("/segments", version=version))

@@ -26,7 +26,7 @@ pytestmark = [
 
 
 @pytest.fixture
-def cloud(app, conf, database):  # noqa: ARG001 - app is made before
+def cloud(app, conf, database):
     """Serve the API with tokens of the simulator's Keystone."""
     with Simulator() as simulator:
         conf.set_override("auth_strategy", "keystone", "api")
