@@ -24,12 +24,22 @@ def test_a_second_report_of_the_same_host_ends_with_the_first(site):
     assert site.moves(joined.uuid) == []
 
 
-def test_an_equal_report_is_refused_until_its_window_is_over(site):
-    site.engine_here(duplicate_notification_detection_interval=1)
+def test_an_equal_report_is_refused(site):
     uuid = site.lose("compute-1")
-    with pytest.raises((errors.Conflict, errors.DuplicateNotification)):
+
+    with pytest.raises(errors.DuplicateNotification):
         site.report("compute-1")
-    site.ended(uuid)
+
+    site.engine_here()
+    assert site.ended(uuid).status is NotificationStatus.FINISHED
+
+
+def test_a_host_that_was_recovered_is_on_maintenance(site):
+    site.engine_here()
+    site.ended(site.lose("compute-1"))
+
+    with pytest.raises(errors.HostUnderMaintenance):
+        site.report("compute-1")
 
 
 @pytest.mark.parametrize(
