@@ -15,6 +15,7 @@ from keystoneauth1 import loading
 from keystoneauth1 import session as ka_session
 from keystoneauth1.exceptions import auth_plugins
 from oslo_config import cfg
+from urllib3 import connection, connectionpool
 
 from recovery_ha.conf import nova
 from recovery_ha.domain import errors
@@ -39,15 +40,40 @@ def guarded(check: Callable[[], None]) -> Iterator[None]:
         _guard.reset(token)
 
 
-class _GuardedAdapter(ka_session.TCPKeepAliveAdapter):
-    def send(
-        self, request: requests.PreparedRequest, *args: Any, **kwargs: Any
-    ) -> requests.Response:
+class _GuardedConnection(connection.HTTPConnection):
+    def send(self, data: Any) -> None:
+        """Send bytes, unless the guard of the thread has them stay.
+
+        What remains between its word and the kernel's is a function call. A
+        request is sent in two pieces, and without the second it is none.
+        """
+        if self.sock is None:
+            self.connect()
         check = _guard.get()
         if check is not None:
             check()
-        response: requests.Response = super().send(request, *args, **kwargs)
-        return response
+        super().send(data)
+
+
+class _GuardedTLSConnection(_GuardedConnection, connection.HTTPSConnection):
+    pass
+
+
+class _GuardedPool(connectionpool.HTTPConnectionPool):
+    ConnectionCls = _GuardedConnection
+
+
+class _GuardedTLSPool(connectionpool.HTTPSConnectionPool):
+    ConnectionCls = _GuardedTLSConnection
+
+
+class _GuardedAdapter(ka_session.TCPKeepAliveAdapter):
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {
+            "http": _GuardedPool,
+            "https": _GuardedTLSPool,
+        }
 
 
 def load_session(conf: cfg.ConfigOpts) -> ka_session.Session:

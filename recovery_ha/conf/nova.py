@@ -18,8 +18,20 @@ OPTS = [
         min=0,
         help="How many times a request that only reads is repeated, with "
         "growing pauses, when Nova or Keystone do not answer or answer that "
-        "they are busy. Requests that change something are not repeated "
-        "before Nova was asked what became of them.",
+        "they are busy. Unlocking an instance is repeated likewise; other "
+        "requests that change something are not repeated before Nova was "
+        "asked what became of them.",
+    ),
+    cfg.IntOpt(
+        "settle_seconds",
+        default=30,
+        min=0,
+        help="For how many seconds an evacuation that may have been asked "
+        "for, by an engine that died or without an answer, may stay "
+        "invisible in Nova before it is asked for again. Nova does not "
+        "refuse a second evacuation of the same instance, and the two "
+        "destroy it: this must be longer than Nova's API ever leaves a "
+        "request waiting. At least the lease's length is waited.",
     ),
 ]
 

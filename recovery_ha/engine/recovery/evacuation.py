@@ -215,7 +215,11 @@ class Evacuation:
     def _decide(
         self, tracks: list[_Track], records: list[Migration], now: float
     ) -> None:
-        settle = float(self._conf.engine.lease_seconds)
+        settle = float(
+            max(
+                self._conf.engine.lease_seconds, self._conf.nova.settle_seconds
+            )
+        )
         to_judge: list[_Looked] = []
         arrived: list[_Looked] = []
         for track in tracks:
