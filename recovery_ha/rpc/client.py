@@ -10,8 +10,9 @@ from recovery_ha.rpc.transport import TOPIC, get_transport
 
 LOG = logging.getLogger(__name__)
 
-#: Seconds for which wake-ups are collected into one message.
-_COLLECT_SECONDS = 0.01
+#: Seconds between two messages: the first wake-up of a burst leaves at once,
+#: the others wait for the second message.
+_COLLECT_SECONDS = 0.1
 #: Seconds without messages after one could not be sent.
 _PAUSE_SECONDS = 5.0
 #: Seconds to wait for a message that is under way; without a broker it is
@@ -56,7 +57,7 @@ class EngineClient:
     def _run(self) -> None:
         while True:
             self._wanted.wait()
-            if self._stopped.wait(_COLLECT_SECONDS):
+            if self._stopped.is_set():
                 return
             self._wanted.clear()
             try:
@@ -75,3 +76,4 @@ class EngineClient:
                 # This thread must not end: no wake-up would be sent again.
                 LOG.exception("Wake-up not sent")
                 self._stopped.wait(_PAUSE_SECONDS)
+            self._stopped.wait(_COLLECT_SECONDS)
