@@ -29,7 +29,7 @@ demo: $(RUNTIME)
 	$(BIN)/python -m recovery_ha.cmd.demo
 
 test: $(DEVELOPMENT)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 4 --dist worksteal
 
 lint: $(DEVELOPMENT)
 	PATH="$(abspath $(BIN)):$$PATH" pre-commit run --all-files

@@ -39,6 +39,7 @@ MODULES = (
 #: The file that holds the operator's own recovery flows.
 CUSTOM_FLOWS_FILE = "recovery-ha-custom-recovery-methods.conf"
 _DEFAULT_LEVELS = [
+    "alembic=WARN",
     "amqp=WARN",
     "amqplib=WARN",
     "keystoneauth=WARN",

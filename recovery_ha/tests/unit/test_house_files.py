@@ -126,7 +126,7 @@ def test_one_gate_and_one_test_command_everywhere():
     gate = "pre-commit run --all-files"
     for name in (".ci/run", "Makefile", "tox.ini"):
         assert gate in (ROOT / name).read_text(), name
-    tests = "python -m pytest"
+    tests = "python -m pytest -n 4 --dist worksteal"
     for name in (".ci/run", "Makefile", "tox.ini", "README.md"):
         assert tests in (ROOT / name).read_text(), name
 

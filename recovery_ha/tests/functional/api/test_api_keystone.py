@@ -8,7 +8,13 @@ from keystoneauth1 import exceptions as ksa_exc
 from keystonemiddleware import auth_token
 
 from recovery_ha.api.app import make_app
-from recovery_ha.tests.fixtures.rest import HOST, REPORT, SEGMENT, Api
+from recovery_ha.tests.fixtures.rest import (
+    HOST,
+    REPORT,
+    SEGMENT,
+    Api,
+    demand_tokens,
+)
 
 pytestmark = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 
@@ -73,10 +79,7 @@ def tokens(monkeypatch):
 
 @pytest.fixture
 def guarded(app, conf, database, tokens):
-    conf.set_override("auth_strategy", "keystone", "api")
-    for group, options in auth_token.list_opts():
-        conf.register_opts(options, group=group)
-    conf.set_override("auth_type", "none", "keystone_authtoken")
+    demand_tokens(conf)
     conf.set_override(
         "www_authenticate_uri", "http://keystone:5000", "keystone_authtoken"
     )

@@ -158,10 +158,20 @@ def test_wsgi_application(tmp_path, options):
     assert answer == {"segments": []}
 
     (tmp_path / "recovery-ha.conf").rename(tmp_path / "a.conf")
-    (tmp_path / "b.conf").write_text("[api]\nauth_strategy = keystone\n")
+    write_config(
+        tmp_path / "b.conf",
+        {
+            "api": {"auth_strategy": "keystone"},
+            "keystone_authtoken": {
+                "auth_type": "password",
+                "auth_url": "http://127.0.0.1:1/v3",
+                "username": "service",
+                "password": "secret",
+            },
+        },
+    )
     done = load(tmp_path, OS_RECOVERY_HA_CONFIG_FILES="a.conf;b.conf")
-    # Keystone is not there.
-    assert "serviceUnavailable" in done.stdout.splitlines()[-1]
+    assert "unauthorized" in done.stdout.splitlines()[-1]
 
 
 def test_wsgi_application_does_not_trust_everyone(tmp_path, options):
