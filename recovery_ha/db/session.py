@@ -82,6 +82,9 @@ class Database:
         options = self._options
         arguments: dict[str, Any] = {
             "pool_recycle": options.connection_recycle_time,
+            # Each transaction is ended by whoever began it; ending it once
+            # more when the connection goes back is a round trip for nothing.
+            "pool_reset_on_return": None,
             "json_serializer": jsonutils.dumps,
             "json_deserializer": jsonutils.loads,
         }
