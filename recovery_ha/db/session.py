@@ -232,6 +232,20 @@ def _prepare_sqlite(engine: Engine, synchronous: str, *, write: bool) -> None:
         )
 
 
+def _is_passing(exc: Exception) -> bool:
+    """Tell whether the transaction may succeed when it is repeated.
+
+    A deadlock inside a savepoint ends the whole transaction on MariaDB, and
+    what is raised then is that the savepoint is gone; oslo.db keeps why.
+    """
+    if isinstance(exc, db_exc.DBError):
+        exc = getattr(exc, "cause", None) or exc
+    return isinstance(
+        exc,
+        (db_exc.DBConnectionError, db_exc.DBDeadlock, db_exc.RetryRequest),
+    )
+
+
 _retry = oslo_db_api.wrap_db_retry(
     max_retries=8,
     retry_interval=0.05,
@@ -240,9 +254,7 @@ _retry = oslo_db_api.wrap_db_retry(
     jitter=True,
     retry_on_deadlock=True,
     retry_on_disconnect=True,
-    exception_checker=lambda exc: isinstance(
-        exc, (db_exc.DBConnectionError, db_exc.RetryRequest)
-    ),
+    exception_checker=_is_passing,
 )
 
 
