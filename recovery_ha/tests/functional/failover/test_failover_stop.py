@@ -31,7 +31,9 @@ def test_the_other_engine_goes_on_at_once(site):
 def test_a_request_under_way_is_awaited(site):
     servers = site.servers("compute-1", 3)
     held = site.hold("before", {"action": "evacuate", "server": servers[1]})
-    stopping = site.engine("stopping", lease_seconds=LONG_LEASE).wait_ready()
+    stopping = site.engine(
+        "stopping", lease_seconds=LONG_LEASE, stop_timeout=60
+    ).wait_ready()
 
     uuid = site.lose("compute-1")
     site.held(held)
