@@ -2,7 +2,7 @@
 
 Run with nothing else on the machine:
 
-    python -m benchmarks.post_notifications --database URL [--server gunicorn]
+    python -m benchmarks.post_notifications --database URL [--server uwsgi]
 
 Each request is a report of its own about one of many hosts, so that each is
 accepted (202) and written. Beside the rate stands what the database alone
@@ -39,7 +39,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--requests", type=int, default=5000)
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument(
-        "--server", choices=["cheroot", "gunicorn"], default="gunicorn"
+        "--server",
+        choices=["cheroot", "gunicorn", "uwsgi"],
+        default="gunicorn",
     )
     parser.add_argument(
         "--keystone",
@@ -71,23 +73,39 @@ def _floor(site: Site, count: int = 2000) -> float:
     return rate
 
 
-class _Gunicorn:
-    """The WSGI application under gunicorn, one worker."""
+def _command(server: str, port: int) -> list[str]:
+    """Return what serves the WSGI application in one worker."""
+    application = "recovery_ha.wsgi.api:application"
+    if server == "gunicorn":
+        return [
+            "gunicorn", "--workers=1", "--threads=4", "--keep-alive=60",
+            f"--bind=127.0.0.1:{port}", application,
+        ]  # fmt: skip
+    return [
+        "uwsgi", "--master", "--processes=1", "--threads=4",
+        "--enable-threads", "--lazy-apps", "--die-on-term",
+        "--disable-logging", f"--virtualenv={sys.prefix}",
+        f"--http11-socket=127.0.0.1:{port}", f"--module={application}",
+    ]  # fmt: skip
 
-    def __init__(self, site: Site, config: pathlib.Path) -> None:
+
+class _WSGIServer:
+    """The WSGI application under gunicorn or uWSGI, one worker."""
+
+    def __init__(self, site: Site, server: str, config: pathlib.Path) -> None:
         environment = {
             **os.environ,
             "OS_RECOVERY_HA_CONFIG_DIR": str(config.parent),
             "OS_RECOVERY_HA_CONFIG_FILES": config.name,
         }
-        command = [
-            sys.executable, "-m", "gunicorn", "--workers=1", "--threads=8",
-            f"--bind=127.0.0.1:{site.api_port}", "--keep-alive=60",
-            "recovery_ha.wsgi.api:application",
-        ]  # fmt: skip
+        program, *arguments = _command(server, site.api_port)
+        path = pathlib.Path(sys.executable).with_name(program)
+        if not path.exists():
+            raise SystemExit(f"{path} is not there: pip install {program}")
         self._process = subprocess.Popen(
-            command, env=environment, stderr=subprocess.DEVNULL
-        )
+            [str(path), *arguments], env=environment,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
         _wait_for_port(site.api_port)
 
     @property
@@ -236,7 +254,8 @@ def main() -> None:
         stop, pid = _serve(site, arguments.server, options)
         requests = _requests(arguments.requests, site.api_port, token)
         warm = max(len(requests) // 10, arguments.connections)
-        _drive(requests[:warm], site.api_port, arguments.connections)
+        _drive(requests[:1], site.api_port, 1)  # a worker may load late
+        _drive(requests[1:warm], site.api_port, arguments.connections)
         cpu = cpu_seconds(pid)
         wall, times, accepted = _drive(
             requests[warm:], site.api_port, arguments.connections
@@ -266,11 +285,9 @@ def _serve(
         daemon = site.start("api", "measured", ready=ready, api=options)
         return daemon.terminate, daemon.pid
     log = {"transport_url": site.transport, "log_file": site.log_file}
-    config = site.configure(
-        "gunicorn", "api", {"api": options, "DEFAULT": log}
-    )
-    gunicorn = _Gunicorn(site, config)
-    return gunicorn.stop, gunicorn.worker_pid
+    config = site.configure(server, "api", {"api": options, "DEFAULT": log})
+    served = _WSGIServer(site, server, config)
+    return served.stop, served.worker_pid
 
 
 if __name__ == "__main__":

@@ -58,6 +58,24 @@ class Nova:
         )
         self.read_retries: int = conf.nova.read_retries
 
+    def connect(self) -> str:
+        """Get a token and find Nova, as the first request would.
+
+        :returns: Nova's address.
+        :raises errors.ComputeError: there is none, or no token for it.
+        """
+        try:
+            endpoint = self._connection.compute.get_endpoint_data()
+        except _SILENCE as exc:
+            raise errors.ComputeUnavailable(f"Nova: {exc}") from exc
+        except (ka_exc.ClientException, sdk_exc.SDKException) as exc:
+            raise _failure(exc) from exc
+        if endpoint is None:
+            raise errors.ComputeUnavailable(
+                "Nova: the service catalog has no endpoint of it."
+            )
+        return str(endpoint.url)
+
     def send(self, method: str, path: str, **arguments: Any) -> Any:
         """Send one request and return the response, whatever its status."""
         return self._connection.compute.request(

@@ -20,7 +20,7 @@ OPTS = [
     ),
     cfg.IntOpt(
         "threads",
-        default=8,
+        default=4,
         min=1,
         help="How many requests recovery-ha-api and recovery-ha-standalone "
         "serve at once.",

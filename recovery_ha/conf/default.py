@@ -59,8 +59,8 @@ OPTS = [
         min=0.05,
         help="Seconds between two looks at Nova while something is awaited. "
         "One look is one list request for all instances of a host. Right "
-        "after something has changed Nova is looked at up to four times as "
-        "often.",
+        "after something has changed, and when an evacuation is expected to "
+        "end, Nova is looked at up to ten times as often.",
     ),
 ]
 

@@ -32,6 +32,32 @@ OPTS = [
         "host is disabled.",
     ),
     cfg.StrOpt(
+        "lock_instances",
+        default="always",
+        choices=[
+            (
+                "always",
+                (
+                    "Every instance, so that its user can neither act on it "
+                    "nor delete it meanwhile."
+                ),
+            ),
+            (
+                "when_needed",
+                (
+                    "Only those that need more than the evacuation: they "
+                    "are brought to error before or stopped after it. The "
+                    "others are protected by Nova's own task state from "
+                    "everything but their deletion, which the recovery "
+                    "takes note of. It saves two of the three requests per "
+                    "instance."
+                ),
+            ),
+        ],
+        help="Which instances are locked while they are evacuated. Those that "
+        "somebody had locked before stay locked.",
+    ),
+    cfg.StrOpt(
         "force_down",
         default="never",
         choices=[

@@ -1,6 +1,7 @@
 """Vmoves: one instance's move each, for operators and for resuming."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -133,7 +134,63 @@ def create_vmoves(
         conn.execute(sa.insert(_V), values)
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A vmove, the state it is to have, and new values of other columns.
+
+    :ivar status: may be its present one, to change other columns only.
+    """
+
+    move: VMove
+    status: VMoveStatus
+    values: Mapping[str, Any]
+
+
 @writer
+def transition_vmoves(
+    ctx: RequestContext, claim: Claim, changes: Sequence[Change]
+) -> list[VMove]:
+    """Bring vmoves into other states, all or none.
+
+    Harmless when repeated, as a commit that succeeded unheard of is.
+
+    :returns: the vmoves as they are now, in the order of the changes.
+    :raises errors.LeaseLost: the work is somebody else's; nothing changed.
+    :raises errors.IllegalTransition: a row is in no state from which the
+        wanted one can be entered; nothing changed.
+    """
+    work.fence(ctx, claim)
+    conn, refused = connection(ctx), []
+    for change in changes:
+        sources = {*VMOVE.sources(change.status), change.status}
+        result = conn.execute(
+            sa.update(_V)
+            .where(
+                _V.id == change.move.id,
+                _V.status.in_([str(state) for state in sources]),
+            )
+            .values(
+                status=str(change.status),
+                updated_at=types.utcnow(),
+                **change.values,
+            )
+        )
+        if result.rowcount != 1:
+            refused.append(change)
+    ids = [change.move.id for change in changes]
+    rows = conn.execute(sa.select(*_V.__table__.c).where(_V.id.in_(ids)))
+    found = {row.id: _vmove(row) for row in rows}
+    if refused:
+        raise errors.IllegalTransition(
+            " ".join(
+                f"vmove {c.move.uuid} is {found[c.move.id].status} and cannot"
+                f" become {c.status}."
+                for c in refused
+            )
+        )
+    return [found[row_id] for row_id in ids]
+
+
 def transition_vmove(
     ctx: RequestContext,
     /,
@@ -142,32 +199,8 @@ def transition_vmove(
     status: VMoveStatus,
     **values: Any,
 ) -> VMove:
-    """Bring a vmove into a state, with new values of other columns.
-
-    Harmless when repeated, as a commit that succeeded unheard of is.
-
-    :param status: may be its present one, to change other columns only.
-    :returns: the vmove as it is now.
-    :raises errors.LeaseLost: the work is somebody else's; nothing changed.
-    :raises errors.IllegalTransition: the row is in no state from which
-        ``status`` can be entered; nothing changed.
-    """
-    work.fence(ctx, claim)
-    sources = {*VMOVE.sources(status), status}
-    conn = connection(ctx)
-    result = conn.execute(
-        sa.update(_V)
-        .where(_V.id == move.id, _V.status.in_([str(s) for s in sources]))
-        .values(status=str(status), updated_at=types.utcnow(), **values)
-    )
-    row = conn.execute(
-        sa.select(*_V.__table__.c).where(_V.id == move.id)
-    ).one()
-    if result.rowcount != 1:
-        raise errors.IllegalTransition(
-            f"vmove {move.uuid} is {row.status} and cannot become {status}."
-        )
-    return _vmove(row)
+    """Do the same as :func:`transition_vmoves` for a single one."""
+    return transition_vmoves(ctx, claim, [Change(move, status, values)])[0]
 
 
 @writer

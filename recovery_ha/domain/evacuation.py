@@ -62,6 +62,17 @@ def treatment(
     return Treatment(reset_before=True, stop_after=True)
 
 
+def needs_lock(move: VMove) -> bool:
+    """Tell whether an instance has to be kept from its user.
+
+    While Nova evacuates one, its task state keeps the user from everything
+    but deleting it. Where more is to be done before or after that, only a
+    lock does.
+    """
+    wanted = treatment(move.vm_state, move.task_state, move.power_state)
+    return wanted.reset_before or wanted.stop_after
+
+
 def is_ha_enabled(metadata: Mapping[str, str], key: str) -> bool:
     """Tell whether an instance's metadata marks it as highly available."""
     word = str(metadata.get(key, "")).strip().lower()

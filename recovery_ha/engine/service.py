@@ -11,6 +11,7 @@ from oslo_utils import uuidutils
 from recovery_ha.clients.compute import Nova
 from recovery_ha.context import internal_context
 from recovery_ha.db.session import Database
+from recovery_ha.domain import errors
 from recovery_ha.engine.dispatcher import Dispatcher
 from recovery_ha.engine.endpoints import make_server
 from recovery_ha.engine.lease import LeaseKeeper
@@ -37,9 +38,13 @@ class Engine:
         self.host: str = conf.engine.host or socket.gethostname()
         ctx = internal_context(database)
         host_tasks = load_flow(conf, "host_auto_failure_recovery_tasks")
+        nova = Nova(conf)
         handler = RecoveryHandler(
-            conf, ctx, Nova(conf), FlowRunner(database), host_tasks
+            conf, ctx, nova, FlowRunner(database), host_tasks
         )
+        threading.Thread(
+            target=_greet, args=(nova,), name="greet-nova", daemon=True
+        ).start()
         # A restarted engine is a new owner: what the old one had under way
         # it takes over like anybody else, when the lease has ended.
         owner = f"{self.host}:{uuidutils.generate_uuid()}"
@@ -64,6 +69,18 @@ class Engine:
         self._periodic.stop()
         self._keeper.close()
         LOG.info("Engine %s has stopped.", self.host)
+
+
+def _greet(nova: Nova) -> None:
+    """Log in before it is urgent, and tell the operator if that fails."""
+    try:
+        LOG.info("Nova is at %s.", nova.connect())
+    except errors.ComputeError as exc:
+        LOG.warning(
+            "Nova cannot be reached now, and nothing can be recovered until"
+            " it can: %s",
+            exc,
+        )
 
 
 class EngineService(service.Service):

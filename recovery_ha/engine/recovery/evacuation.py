@@ -1,22 +1,21 @@
 """The evacuation of one host: looking, deciding, acting.
 
-One thread looks and decides, a bounded pool acts. A look is one list of
-Nova's evacuation records for all instances together; servers are read only
-when their record says that something has happened, host by host. Every
-request is written on the vmove row before it is sent, and what was sent by an
+One thread looks, decides and writes, a bounded pool sends. A look is one list
+of Nova's evacuation records for all instances together; servers are read only
+when their record says that something has happened, host by host. What is
+about to be sent is on the vmove's row before it is, and what was sent by an
 engine that died is looked for in Nova before it is sent again.
 """
 
-import contextlib
-import logging
 import time
 from collections.abc import Callable, Iterable
 from concurrent import futures
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from recovery_ha.db import types, vmoves, work
+from recovery_ha.db.vmoves import Change
 from recovery_ha.domain import errors
 from recovery_ha.domain.evacuation import (
     DONE_MIGRATION,
@@ -24,17 +23,18 @@ from recovery_ha.domain.evacuation import (
     Step,
     judge,
     latest_evacuation,
+    needs_lock,
     next_step,
-    treatment,
 )
+from recovery_ha.domain.pacing import pause
 from recovery_ha.domain.ports import Migration, Server
 from recovery_ha.domain.recovery import VMove, VMoveStatus
+from recovery_ha.engine.recovery.requests import Answer, Requests
 from recovery_ha.engine.recovery.tasks import Environment
 from recovery_ha.plugin import RecoveryTask
 
-LOG = logging.getLogger(__name__)
-
-_OPEN = frozenset({VMoveStatus.PENDING, VMoveStatus.ONGOING})
+_ONGOING = VMoveStatus.ONGOING
+_OPEN = frozenset({VMoveStatus.PENDING, _ONGOING})
 #: How many times one instance's evacuation is asked for in one attempt when
 #: Nova does not answer.
 _MAX_ASKED = 5
@@ -44,17 +44,26 @@ _MAX_THREADS = 16
 
 @dataclass(slots=True)
 class _Track:
-    """What this process remembers of one move; a restart may forget it."""
+    """What this process remembers of one move; a restart may forget it.
+
+    :ivar changed_at: (and the other times) on the monotonic clock.
+    :ivar accepted_at: when Nova accepted the evacuation.
+    :ivar asked: how often it was asked for here.
+    :ivar not_before: when it may be asked for again.
+    :ivar asking: the job asks for the evacuation.
+    :ivar counted: it takes one of the engine's places.
+    """
 
     move: VMove
     changed_at: float
+    accepted_at: float | None = None
     record_status: str | None = None
     asked: int = 0
     not_before: float = 0.0
-    sent: bool = False
+    asking: bool = False
     stop_sent: bool = False
-    job: "futures.Future[VMove] | None" = None
-    counted: bool = field(default=False)
+    job: "futures.Future[Answer] | None" = None
+    counted: bool = False
 
 
 #: A move and Nova's record of it.
@@ -70,26 +79,29 @@ class Evacuation:
         environment: Environment,
         host_name: str,
         moves: list[VMove],
+        target: str | None = None,
     ) -> None:
         """Prepare to go on with the moves of a host.
 
         :param task: to report progress by, and to wait with.
+        :param target: the host to evacuate to; None leaves it to Nova.
         """
         self._task = task
         self._env = environment
         self._conf = environment.conf
         self._compute = environment.compute
+        self._requests = Requests(environment.compute, target)
         self._host = host_name
         now = time.monotonic()
         self._tracks = [_Track(move, now) for move in moves]
         self._changed_at = now
         self._next_look = now
+        self._shortest: float | None = None
         # Nova's clock may differ from the database's.
         self._since = min(m.created_at for m in moves) - timedelta(hours=1)
         self._slots: int = self._conf.host_failure_recovery_threads
-        self._pool = futures.ThreadPoolExecutor(
-            min(self._slots, _MAX_THREADS), "evacuate"
-        )
+        self._threads = min(self._slots, _MAX_THREADS)
+        self._pool = futures.ThreadPoolExecutor(self._threads, "evacuate")
 
     def __enter__(self) -> "Evacuation":
         return self
@@ -99,38 +111,54 @@ class Evacuation:
         for track in self._tracks:
             self._uncount(track)
 
-    def run(self) -> list[VMove]:
+    def run(self, *, until_on_record: bool = False) -> list[VMove]:
         """Go on until every move has ended.
 
-        :returns: the moves as they ended, in order.
+        :param until_on_record: or is known to Nova: an evacuation record
+            says how far it is.
+        :returns: the moves as they stand then, in order.
         :raises errors.LeaseLost: (or EngineStopping) somebody else goes on.
         """
-        resumed = [
-            t for t in self._tracks if t.move.status is VMoveStatus.ONGOING
-        ]
-        for track in resumed:
-            self._count(track)
-        if any(_needs_look(track.move) for track in self._tracks):
-            self._look()
-        while open_tracks := self._open():
-            self._env.lease.check()
-            self._start_pending(open_tracks)
-            self._rest(open_tracks)
-            self._collect(open_tracks)
-            if time.monotonic() >= self._next_look:
+        for track in self._tracks:
+            if track.move.status is VMoveStatus.ONGOING:
+                self._count(track)
+        try:
+            if any(_needs_look(track.move) for track in self._tracks):
                 self._look()
-        self._task.progress(0.95, self._summary())
+            while not self._is_over(until_on_record):
+                self._env.lease.check()
+                self._start_pending()
+                self._rest()
+                self._collect()
+                if time.monotonic() >= self._next_look:
+                    self._look()
+        except errors.EngineStopping:
+            self._put_in_order()
+            raise
+        self._task.progress(0.95, self._summary(until_on_record))
         return [track.move for track in self._tracks]
 
     def _open(self) -> list[_Track]:
         return [t for t in self._tracks if t.move.status in _OPEN]
 
-    def _summary(self) -> str:
+    def _is_over(self, until_on_record: bool) -> bool:
+        return all(
+            until_on_record and t.job is None and t.record_status is not None
+            for t in self._open()
+        )
+
+    def _summary(self, until_on_record: bool) -> str:
         moves = [track.move for track in self._tracks]
+        if until_on_record:
+            known = sum(m.status is not VMoveStatus.FAILED for m in moves)
+            return (
+                f"{known} of {len(moves)} evacuations from {self._host}"
+                " accepted by Nova"
+            )
         done = sum(m.status is VMoveStatus.SUCCEEDED for m in moves)
         return f"{done} of {len(moves)} instances evacuated from {self._host}"
 
-    # Slots: so many evacuations at once per host, and in the whole engine
+    # Places: so many evacuations at once per host, and in the whole engine
 
     def _count(self, track: _Track) -> bool:
         if not track.counted:
@@ -142,26 +170,30 @@ class Evacuation:
             track.counted = False
             self._env.evacuations.release()
 
-    def _start_pending(self, open_tracks: list[_Track]) -> None:
-        """Begin with those that nobody has asked for, while slots last."""
+    def _start_pending(self) -> None:
+        """Begin with those that nobody has asked for, while places last."""
+        open_tracks = self._open()
+        jobs = sum(track.job is not None for track in open_tracks)
         busy = sum(_is_busy(track) for track in open_tracks)
+        room = min(self._slots - busy, self._threads - jobs)
+        chosen: list[_Track] = []
         for track in open_tracks:
-            if busy >= self._slots:
-                return
+            if len(chosen) >= room:
+                break
             fresh = track.move.status is VMoveStatus.PENDING
             if not fresh or track.job or _needs_look(track.move):
                 continue
             if not self._count(track):
-                return
-            self._submit(track, self._ask)
-            busy += 1
+                break
+            chosen.append(track)
+        self._ask(chosen)
 
     # Waiting
 
-    def _rest(self, open_tracks: list[_Track]) -> None:
+    def _rest(self) -> None:
         """Wait for a job to end or for the next look, whichever is first."""
         self._task.flush()
-        jobs = [t.job for t in open_tracks if t.job is not None]
+        jobs = [t.job for t in self._tracks if t.job is not None]
         left = max(self._next_look - time.monotonic(), 0.0)
         if jobs:
             futures.wait(
@@ -170,19 +202,58 @@ class Evacuation:
         else:
             self._task.wait(left)
 
-    def _collect(self, tracks: Iterable[_Track]) -> None:
-        for track in tracks:
-            if track.job is None or not track.job.done():
-                continue
-            job, track.job = track.job, None
-            self._update(track, job.result())
+    def _collect(self) -> None:
+        """Write down what the jobs that have ended were answered."""
+        ended = [(t, t.job) for t in self._tracks if t.job and t.job.done()]
+        changes = [(t, self._heard(t, job.result())) for t, job in ended]
+        for track, _job in ended:
+            track.job = None
+        self._write(changes)
 
-    def _update(self, track: _Track, move: VMove) -> None:
-        track.move = move
-        track.changed_at = self._changed_at = time.monotonic()
-        if move.status in _OPEN:
+    def _heard(self, track: _Track, answer: Answer) -> Change:
+        values = dict(answer.values or {})
+        if values.get("accepted"):
+            track.accepted_at = time.monotonic()
+        if answer.unheard:
+            track.not_before = time.monotonic() + min(2**track.asked, 30)
+        return Change(track.move, answer.status or track.move.status, values)
+
+    def _put_in_order(self) -> None:
+        """Leave rows on which another engine can go on without waiting.
+
+        An evacuation that was not sent need not be looked for.
+        """
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        changes = []
+        for track in self._tracks:
+            job, track.job = track.job, None
+            if job is None:
+                continue
+            if not job.cancelled() and job.exception() is None:
+                changes.append((track, self._heard(track, job.result())))
+            elif track.asking:
+                unsent = Change(
+                    track.move, track.move.status, {"requested_at": None}
+                )
+                changes.append((track, unsent))
+        self._write(changes)
+
+    def _write(self, changes: list[tuple[_Track, Change]]) -> None:
+        """Change the rows of some moves, all or none."""
+        if not changes:
             return
-        self._uncount(track)
+        moves = vmoves.transition_vmoves(
+            self._env.ctx, self._env.lease.claim, [c for _t, c in changes]
+        )
+        self._changed_at = time.monotonic()
+        for (track, _change), move in zip(changes, moves, strict=True):
+            track.move = move
+            track.changed_at = self._changed_at
+            if move.status not in _OPEN:
+                self._uncount(track)
+                self._tell(move)
+
+    def _tell(self, move: VMove) -> None:
         ended = sum(t.move.status not in _OPEN for t in self._tracks)
         self._task.progress(
             0.5 + 0.45 * ended / len(self._tracks),
@@ -206,10 +277,17 @@ class Evacuation:
         if waiting:
             records = self._compute.list_evacuations(self._host, self._since)
             self._decide(waiting, records, work.clock(self._env.ctx))
-        pause = self._conf.verify_interval
-        quiet = time.monotonic() - self._changed_at
-        self._next_look = time.monotonic() + min(
-            pause, max(pause / 4, quiet / 8)
+        now = time.monotonic()
+        self._next_look = now + pause(
+            self._conf.verify_interval,
+            quiet=now - self._changed_at,
+            under_way=[
+                now - track.accepted_at
+                for track in self._open()
+                if track.accepted_at is not None
+                and track.record_status not in DONE_MIGRATION
+            ],
+            shortest=self._shortest,
         )
 
     def _decide(
@@ -222,18 +300,16 @@ class Evacuation:
         )
         to_judge: list[_Looked] = []
         arrived: list[_Looked] = []
+        decided: list[tuple[_Track, Decision]] = []
         for track in tracks:
             record = latest_evacuation(track.move, records)
-            status = record.status if record else None
-            if status != track.record_status:
-                track.record_status = status
-                track.changed_at = self._changed_at = time.monotonic()
+            self._note(track, record.status if record else None)
             decision = next_step(
                 track.move, record, now=now, settle_seconds=settle
             )
             if decision.step is not Step.LOOK:
-                self._act(track, decision)
-            elif status in DONE_MIGRATION:
+                decided.append((track, decision))
+            elif track.record_status in DONE_MIGRATION:
                 self._uncount(track)
                 arrived.append((track, record))
             else:
@@ -243,7 +319,19 @@ class Evacuation:
         servers = self._servers(to_judge)
         for track, record in to_judge:
             server = servers.get(track.move.instance_uuid)
-            self._act(track, judge(track.move, record, server))
+            decided.append((track, judge(track.move, record, server)))
+        self._act(decided)
+
+    def _note(self, track: _Track, status: str | None) -> None:
+        """Remember how far Nova's record of a move is."""
+        if status == track.record_status:
+            return
+        now = time.monotonic()
+        track.record_status = status
+        track.changed_at = self._changed_at = now
+        if status in DONE_MIGRATION and track.accepted_at is not None:
+            took = now - track.accepted_at
+            self._shortest = min(took, self._shortest or took)
 
     def _worth_judging(self, arrived: list[_Looked]) -> bool:
         """Tell whether to read the servers that have arrived.
@@ -278,47 +366,6 @@ class Evacuation:
                     found[uuid] = server
         return found
 
-    def _act(self, track: _Track, decision: Decision) -> None:
-        if self._too_long(track):
-            self._submit(
-                track,
-                self._end(
-                    VMoveStatus.FAILED,
-                    f"No progress in time. {decision.sentence}",
-                ),
-            )
-            return
-        match decision.step:
-            case Step.ASK if time.monotonic() >= track.not_before:
-                if track.asked >= _MAX_ASKED:
-                    self._submit(
-                        track,
-                        self._end(VMoveStatus.FAILED, decision.sentence),
-                    )
-                else:
-                    self._submit(track, self._ask)
-            case Step.STOP if not track.stop_sent:
-                self._submit(track, self._stop)
-            case Step.SET_ERROR:
-                self._submit(track, self._set_error)
-            case Step.SUCCEED:
-                self._submit(
-                    track,
-                    self._end(
-                        VMoveStatus.SUCCEEDED,
-                        decision.sentence,
-                        decision.dest_host,
-                    ),
-                )
-            case Step.FAIL:
-                self._submit(
-                    track, self._end(VMoveStatus.FAILED, decision.sentence)
-                )
-            case Step.IGNORE:
-                self._submit(
-                    track, self._end(VMoveStatus.IGNORED, decision.sentence)
-                )
-
     def _too_long(self, track: _Track) -> bool:
         """Tell whether nothing has happened to a move for too long.
 
@@ -333,114 +380,67 @@ class Evacuation:
             limit = self._conf.wait_period_after_power_off
         return time.monotonic() - since > float(limit)
 
-    # Acting: each of these runs in the pool and returns the new vmove
+    # Acting
+
+    def _act(self, decided: list[tuple[_Track, Decision]]) -> None:
+        """Begin with what was decided."""
+        to_ask: list[_Track] = []
+        for track, decision in decided:
+            sentence, end = decision.sentence, self._requests.end
+            if self._too_long(track):
+                sentence = f"No progress in time. {sentence}"
+                self._submit(track, end(VMoveStatus.FAILED, sentence))
+                continue
+            match decision.step:
+                case Step.ASK if track.asked >= _MAX_ASKED:
+                    self._submit(track, end(VMoveStatus.FAILED, sentence))
+                case Step.ASK if time.monotonic() >= track.not_before:
+                    to_ask.append(track)
+                case Step.STOP if not track.stop_sent:
+                    track.stop_sent = True
+                    self._submit(track, self._requests.stop)
+                case Step.SET_ERROR:
+                    self._submit(track, self._requests.set_error)
+                case Step.SUCCEED:
+                    dest = decision.dest_host
+                    succeed = end(VMoveStatus.SUCCEEDED, sentence, dest)
+                    self._submit(track, succeed)
+                case Step.FAIL:
+                    self._submit(track, end(VMoveStatus.FAILED, sentence))
+                case Step.IGNORE:
+                    self._submit(track, end(VMoveStatus.IGNORED, sentence))
+        self._ask(to_ask)
+
+    def _ask(self, tracks: Iterable[_Track]) -> None:
+        """Ask Nova for evacuations; the rows say so before it is done."""
+        changes = [
+            (t, Change(t.move, _ONGOING, self._intent(t.move))) for t in tracks
+        ]
+        self._write(changes)
+        for track, _change in changes:
+            track.asked += 1
+            self._submit(track, self._requests.evacuate, asking=True)
+
+    def _intent(self, move: VMove) -> dict[str, Any]:
+        always = self._conf.host_failure.lock_instances == "always"
+        lock = not move.was_locked and (always or needs_lock(move))
+        return {
+            "requested_at": types.now(),
+            "locked_by_us": move.locked_by_us or lock,
+            "start_time": move.start_time or types.utcnow(),
+            "attempts": move.attempts + 1,
+            "message": None,
+        }
 
     def _submit(
-        self, track: _Track, action: Callable[[_Track], VMove]
+        self,
+        track: _Track,
+        action: Callable[[VMove], Answer],
+        *,
+        asking: bool = False,
     ) -> None:
-        track.job = self._pool.submit(self._guarded, action, track)
-
-    def _guarded(
-        self, action: Callable[[_Track], VMove], track: _Track
-    ) -> VMove:
-        try:
-            return action(track)
-        except errors.ComputeNotFound:
-            return self._write(
-                track.move,
-                VMoveStatus.IGNORED,
-                message="The instance was deleted meanwhile.",
-                end_time=types.utcnow(),
-                locked_by_us=False,
-            )
-        except errors.ComputeUnavailable as exc:
-            LOG.warning("Instance %s: %s", track.move.instance_uuid, exc)
-            track.not_before = time.monotonic() + min(2**track.asked, 30)
-            values: dict[str, Any] = {"message": str(exc)}
-            if not track.sent:
-                values["requested_at"] = None
-            # Else whether it took effect is unknown: the next look tells.
-            return self._write(track.move, VMoveStatus.ONGOING, **values)
-        except errors.ComputeError as exc:
-            return self._end(VMoveStatus.FAILED, str(exc))(track)
-        except errors.EngineStopping:
-            # Raised before anything was sent: whoever goes on need not wait
-            # for an evacuation to show.
-            if not track.move.accepted:
-                self._write(track.move, track.move.status, requested_at=None)
-            raise
-
-    def _write(self, move: VMove, status: VMoveStatus, **values: Any) -> VMove:
-        return vmoves.transition_vmove(
-            self._env.ctx, self._env.lease.claim, move, status, **values
-        )
-
-    def _ask(self, track: _Track) -> VMove:
-        """Lock the instance and ask Nova to evacuate it.
-
-        What is about to be done is on the row before it is done.
-        """
-        move = track.move = self._write(
-            track.move,
-            VMoveStatus.ONGOING,
-            requested_at=types.now(),
-            locked_by_us=not track.move.was_locked,
-            start_time=track.move.start_time or types.utcnow(),
-            attempts=track.move.attempts + 1,
-            message=None,
-        )
-        track.asked += 1
-        track.sent = False
-        wanted = treatment(move.vm_state, move.task_state, move.power_state)
-        if move.locked_by_us:
-            self._compute.lock_server(
-                move.instance_uuid,
-                f"Evacuated by recovery_ha, notification"
-                f" {move.notification_uuid}.",
-            )
-        if wanted.reset_before:
-            self._compute.reset_server_state(move.instance_uuid, "error")
-        track.sent = True
-        self._compute.evacuate_server(move.instance_uuid, None)
-        return self._write(move, VMoveStatus.ONGOING, accepted=True)
-
-    def _stop(self, track: _Track) -> VMove:
-        with contextlib.suppress(errors.ComputeConflict):
-            # Refused when it is stopping or stopped already.
-            self._compute.stop_server(track.move.instance_uuid)
-        track.stop_sent = True
-        return track.move
-
-    def _set_error(self, track: _Track) -> VMove:
-        self._compute.reset_server_state(track.move.instance_uuid, "error")
-        return track.move
-
-    def _end(
-        self, status: VMoveStatus, message: str, dest_host: str | None = None
-    ) -> Callable[[_Track], VMove]:
-        """Return the action that unlocks an instance and ends its move."""
-
-        def end(track: _Track) -> VMove:
-            move, said = track.move, message
-            locked = move.locked_by_us
-            if locked:
-                try:
-                    self._compute.unlock_server(move.instance_uuid)
-                    locked = False
-                except errors.ComputeNotFound:
-                    locked = False
-                except errors.ComputeError as exc:
-                    said = f"{message} It is still locked: {exc}"
-            return self._write(
-                move,
-                status,
-                message=said,
-                dest_host=dest_host,
-                end_time=types.utcnow(),
-                locked_by_us=locked,
-            )
-
-        return end
+        track.asking = asking
+        track.job = self._pool.submit(self._requests.send, action, track.move)
 
 
 def _is_busy(track: _Track) -> bool:

@@ -105,6 +105,18 @@ def test_each_state_is_treated_and_ends_as_it_should(
     ] == asked
 
 
+def test_locking_only_what_needs_it(site):
+    plain = site.servers("compute-1", 2)
+    (paused,) = site.servers("compute-1", vm_state="paused")
+    site.engine_here(lock_instances="when_needed")
+
+    uuid = site.lose("compute-1")
+
+    assert site.ended(uuid).status is NotificationStatus.FINISHED
+    assert site.evacuations() == dict.fromkeys([*plain, paused], 1)
+    assert site.asked("lock") == site.asked("unlock") == [paused]
+
+
 def test_an_instance_that_its_user_locked_stays_locked(site):
     (locked,) = site.servers("compute-1", locked=True)
     (open_,) = site.servers("compute-1")
