@@ -11,15 +11,19 @@ an entry point in ``recovery_ha.task_flow.tasks`` and named by it in
             self.progress(0.6, f"Writing about {host_name}")
 
 The arguments of ``execute`` are the task's inputs: ``notification_uuid`` and
-``host_name`` in the flows of a host, and what earlier tasks provide
-(``default_provides``); the built-in ones provide ``instance_uuids``,
-``evacuated`` and ``failed``. A task may run again after a crash: it must look
-at the world before it acts.
+``host_name`` in every flow, ``instance_uuid`` in those of instances,
+``process_name`` in those of processes, ``reserved_host`` and
+``reserved_host_list`` in those of hosts that go to a reserved host, and what
+earlier tasks provide (``default_provides``); the built-in ones provide
+``instance_uuids``, ``evacuated`` and ``failed``.
+
+The documentation has a complete package of tasks in ``doc/examples``.
 """
 
 import functools
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -58,14 +62,32 @@ class TaskEnvironment(Protocol):
     def wait(self, seconds: float) -> None:
         """Sleep, or raise when the recovery is not this engine's any more."""
 
+    def publish(self, task_name: str, remarks: list[dict[str, str]]) -> None:
+        """Show what a task has newly reported to those who follow."""
+
+    def undoing(self) -> AbstractContextManager[None]:
+        """Let the task undo things although an operator has stopped it."""
+
 
 class RecoveryTask(task.Task):
     """A task of a recovery flow.
 
+    A subclass writes ``execute``, which names its inputs as arguments, and
+    ``revert`` if there is something to release or to take back. ``execute``
+    may run again after a crash, from its start: it looks at the world before
+    it acts. What it raises ends the attempt; then the tasks that have run
+    are reverted, the latest first, and the next attempt runs all again.
+
+    :cvar default_provides: the name of what ``execute`` returns, or a tuple
+        of names if it returns a tuple; later tasks have it as an input.
     :cvar what: completes the sentence "Failed to ...".
+    :cvar started: said when the task starts; ``{name}`` is its class name.
+    :cvar finished: said when it has succeeded.
     """
 
     what = "run the task"
+    started = "Started execution of {name}"
+    finished = "Finished execution of {name}"
 
     def __init__(self, environment: TaskEnvironment) -> None:
         """Make the task; the engine does this when it builds a flow."""
@@ -73,6 +95,7 @@ class RecoveryTask(task.Task):
         self.version = (1, 0)
         self.environment = environment
         self._remarks: list[dict[str, str]] = []
+        self._fresh: list[dict[str, str]] = []
         self._written_at = 0.0
         self._latest = 0.0
         self._unwritten = False
@@ -118,13 +141,13 @@ class RecoveryTask(task.Task):
         :param message: a sentence for operators; no secrets.
         """
         self._latest = round(min(max(fraction, 0.0), 1.0), 3)
-        self._remarks.append(
-            {
-                "timestamp": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}",
-                "progress": str(self._latest),
-                "message": message,
-            }
-        )
+        remark = {
+            "timestamp": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}",
+            "progress": str(self._latest),
+            "message": message,
+        }
+        self._remarks.append(remark)
+        self._fresh.append(remark)
         if len(self._remarks) > _MAX_REMARKS:
             del self._remarks[1]
         self._unwritten = True
@@ -137,6 +160,8 @@ class RecoveryTask(task.Task):
             return
         self._unwritten = False
         self._written_at = time.monotonic()
+        fresh, self._fresh = self._fresh, []
+        self.environment.publish(self.name, fresh)
         self.notifier.notify(
             task.EVENT_UPDATE_PROGRESS,
             {
@@ -154,7 +179,7 @@ def _reporting(execute: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(execute)
     def run(self: RecoveryTask, *args: Any, **kwargs: Any) -> Any:
         name = type(self).__name__
-        self.progress(0.5, f"Started execution of {name}")
+        self.progress(0.5, self.started.format(name=name))
         try:
             result = execute(self, *args, **kwargs)
         except Exception as exc:
@@ -164,7 +189,7 @@ def _reporting(execute: Callable[..., Any]) -> Callable[..., Any]:
             self.progress(1.0, sentence)
             self.flush()
             raise TaskFailed(sentence) from exc
-        self.progress(1.0, f"Finished execution of {name}")
+        self.progress(1.0, self.finished.format(name=name))
         self.flush()
         return result
 
@@ -177,7 +202,8 @@ def _owned(revert: Callable[..., Any]) -> Callable[..., Any]:
         if not self.still_mine():
             return None
         try:
-            return revert(self, *args, **kwargs)
+            with self.environment.undoing():
+                return revert(self, *args, **kwargs)
         except Exception as exc:
             if self.environment.is_interruption(exc):
                 raise

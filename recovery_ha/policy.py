@@ -87,6 +87,17 @@ class Policy:
                 f"Policy doesn't allow {rule} to be performed."
             )
 
+    def unknown_rules(self) -> list[str]:
+        """Return the names in the operator's files that no rule looks at.
+
+        They were mistyped, or are of another release.
+        """
+        enforcer = _enforcer(self._conf)
+        texts = "\n".join(map(str, enforcer.rules.values()))
+        used = set(re.findall(r"rule:([^\s()]+)", texts))
+        known = used | set(enforcer.registered_rules)
+        return sorted(set(enforcer.file_rules) - known)
+
     def _look(self) -> None:
         """Take over rules that have changed on disk."""
         if not self._lock.acquire(blocking=False):

@@ -16,11 +16,20 @@ extensions = [
     "oslo_config.sphinxext",
     "oslo_policy.sphinxext",
     "oslo_policy.sphinxpolicygen",
+    "sphinx.ext.autodoc",
 ]
 config_generator_config_file = [
     (
         str(_HERE.parents[1] / "etc" / "recovery-ha-config-generator.conf"),
         "_static/recovery-ha",
+    ),
+    (
+        str(
+            _HERE.parents[1]
+            / "etc"
+            / "recovery-ha-custom-recovery-methods-config-generator.conf"
+        ),
+        "_static/recovery-ha-custom-recovery-methods",
     ),
 ]
 policy_generator_config_file = str(

@@ -6,6 +6,7 @@ given; several applications live in one process without knowing of each other.
 
 import functools
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +26,7 @@ from oslo_middleware.healthcheck import opts as healthcheck_opts
 from recovery_ha.api import errors
 from recovery_ha.api.argspec import remember_signatures
 from recovery_ha.api.controllers.root import Root
+from recovery_ha.api.measuring import Measured
 from recovery_ha.api.middleware import (
     App,
     Authentication,
@@ -32,8 +34,10 @@ from recovery_ha.api.middleware import (
     Faults,
     NoAuthentication,
 )
-from recovery_ha.api.request import JSON, Request
+from recovery_ha.api.request import JSON, ROUTE_KEY, Request
 from recovery_ha.api.service import Service
+from recovery_ha.api.waiting import Waiting
+from recovery_ha.clients.events import Emitter
 from recovery_ha.db.session import Database
 from recovery_ha.policy import Policy
 
@@ -49,11 +53,16 @@ def make_app(
     database: Database,
     wake: Callable[[], None],
     *,
+    events: Emitter | None = None,
+    stopping: threading.Event | None = None,
     check_responses: bool = False,
 ) -> App:
     """Return the API as a WSGI application.
 
     :param wake: called after a notification was committed; must not block.
+    :param events: sends what happens; None: to nobody. Whoever made it stops
+        it.
+    :param stopping: ends what waits when it is set.
     :param check_responses: answer 500 when an answer does not match its
         schema; for tests.
     :raises errors.InvalidConfiguration: the policy file cannot be used.
@@ -62,10 +71,13 @@ def make_app(
     service = Service(
         database=database,
         policy=Policy(conf),
+        events=events,
         wake=functools.partial(_wake, wake),
         open=conf.api.auth_strategy == "noauth",
         max_limit=conf.api.max_limit,
         link_prefix=conf.api.link_prefix,
+        duplicate_window=conf.duplicate_notification_detection_interval,
+        waiting=Waiting(conf.api.max_waiting, stopping),
         check_responses=check_responses,
     )
     app: App = pecan.Pecan(
@@ -104,8 +116,13 @@ class _Border(pecan.hooks.PecanHook):
 # The middleware
 
 
+def _measured(app: App, conf: cfg.ConfigOpts) -> App:
+    """Outermost: all that a request costs, whoever answers it."""
+    return Measured(app) if conf.metrics.enabled else app
+
+
 def _cors(app: App, conf: cfg.ConfigOpts) -> App:
-    """Outermost: a browser must be able to read every answer, faults too."""
+    """Around all answers: a browser must be able to read each, faults too."""
     conf.register_opts(cors.OPTS, group="cors")
     if not conf.cors.allowed_origin:
         return app  # it would do nothing, at a price
@@ -142,6 +159,7 @@ def _healthcheck(app: App, conf: cfg.ConfigOpts) -> App:
 
     def choose(environ: Environ, start_response: Callable[..., Any]) -> Any:
         if environ.get("PATH_INFO", "").rstrip("/") == _HEALTHCHECK_PATH:
+            environ[ROUTE_KEY] = _HEALTHCHECK_PATH
             return check(environ, start_response)
         return app(environ, start_response)
 
@@ -168,6 +186,7 @@ def _authentication(app: App, conf: cfg.ConfigOpts) -> App:
 
 #: From the outside in; each one's docstring is the reason for its place.
 _MIDDLEWARE = (
+    _measured,
     _cors,
     _proxy_headers,
     _request_id,

@@ -9,7 +9,7 @@ a body should look like.
 import functools
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import pecan
@@ -49,6 +49,7 @@ class Call:
     :ivar context: who asks, for the database functions.
     :ivar query: the checked parameters, each with its values in order.
     :ivar body: the checked body, None if the method has none.
+    :ivar headers: further ones of the answer, for the method to set.
     """
 
     request: Request
@@ -56,6 +57,7 @@ class Call:
     context: RequestContext
     query: Mapping[str, list[str]]
     body: Any
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 class Controller(Protocol):
@@ -106,16 +108,19 @@ def expose(
             response: webob.Response,
             *references: str,
         ) -> webob.Response:
+            headers: Mapping[str, str] = {}
             if spec.policy is NO_TOKEN:
                 result = method(self, request, *references)
                 version = microversion.MIN
             else:
                 call = _admit(self.service, spec, request)
                 result = method(self, call, *references)
-                version = call.version
+                version, headers = call.version, call.headers
             if spec.response is not None and self.service.check_responses:
                 _check_response(spec.response, version, result)
-            return _fill(response, request.environ, spec.status, result)
+            return _fill(
+                response, request.environ, spec.status, result, headers
+            )
 
         handle.spec = spec  # type: ignore[attr-defined]
         pecan.expose("json")(handle)
@@ -159,10 +164,14 @@ def _check_response(schemas: Schemas, version: Version, result: Any) -> None:
 
 
 def _fill(
-    response: webob.Response, environ: dict[str, Any], status: int, result: Any
+    response: webob.Response,
+    environ: dict[str, Any],
+    status: int,
+    result: Any,
+    further: Mapping[str, str],
 ) -> webob.Response:
     """Make the answer; its headers are set as a whole, which costs least."""
-    headers = [("Vary", errors.VERSION_HEADER)]
+    headers = [("Vary", errors.VERSION_HEADER), *further.items()]
     version = environ.get(errors.VERSION_KEY)
     if version is not None:
         headers.append(

@@ -19,6 +19,8 @@ from recovery_ha.microversion import Version
 
 #: Set by the authentication middleware, which no header can do.
 AUTHENTICATED_KEY = "recovery_ha.authenticated"
+#: The environment key of the template of a request's URL, once it is known.
+ROUTE_KEY = "recovery_ha.route"
 
 JSON = "application/json"
 VENDOR_JSON = "application/vnd.openstack.masakari+json"

@@ -6,6 +6,8 @@ Nothing of it is global: several applications live in one process.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from recovery_ha.api.waiting import Waiting
+from recovery_ha.clients.events import Emitter
 from recovery_ha.db.session import Database
 from recovery_ha.policy import Policy
 
@@ -14,17 +16,25 @@ from recovery_ha.policy import Policy
 class Service:
     """The parts of one application.
 
+    :ivar events: sends what happens to whoever listens, after a commit; None:
+        to nobody.
     :ivar wake: has the engines look for work; called after a commit.
     :ivar open: every caller is an administrator (``noauth``).
     :ivar max_limit: the largest page.
     :ivar link_prefix: what links begin with; None: as in the request.
+    :ivar duplicate_window: seconds for which a report equal to one that has
+        ended is refused.
+    :ivar waiting: the places of requests that wait for news.
     :ivar check_responses: answers are compared with their schemas, for tests.
     """
 
     database: Database
     policy: Policy
+    events: Emitter | None
     wake: Callable[[], None]
     open: bool
     max_limit: int
     link_prefix: str | None
+    duplicate_window: float
+    waiting: Waiting
     check_responses: bool

@@ -3,6 +3,7 @@
 import os
 import sys
 
+from recovery_ha import guru, metrics
 from recovery_ha.cmd import start
 from recovery_ha.engine import service
 
@@ -14,7 +15,9 @@ def main() -> int:
     :returns: the exit status.
     """
     conf = start.configure("recovery-ha-engine")
-    status = service.run(conf, start.open_database(conf))
+    guru.install(conf, "recovery-ha-engine")
+    with metrics.serving(conf, conf.metrics.engine_port):
+        status = service.run(conf, start.open_database(conf))
     sys.stdout.flush()
     sys.stderr.flush()
     # Requests that outlived the time to stop are not waited for; whatever

@@ -17,8 +17,10 @@ from typing import Any
 from keystoneauth1 import loading
 from oslo_config import cfg
 
+from recovery_ha import guru, metrics
 from recovery_ha.api.app import make_app
 from recovery_ha.api.server import Server
+from recovery_ha.clients.events import Emitter
 from recovery_ha.cmd import start
 from recovery_ha.conf import nova
 from recovery_ha.db import migration
@@ -46,26 +48,34 @@ def main() -> int:
     :returns: the exit status.
     """
     conf = start.configure("recovery-ha-standalone", cli_opts=_CLI_OPTS)
+    guru.install(conf, "recovery-ha-standalone")
     told_to_stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_args: told_to_stop.set())
     with contextlib.ExitStack() as stack:
         if conf.with_simulator:
             stack.enter_context(_simulator(conf))
-        stack.enter_context(_service(conf))
+        stack.enter_context(metrics.serving(conf, conf.metrics.port))
+        stack.enter_context(_service(conf, told_to_stop))
         told_to_stop.wait()
     return 0
 
 
 @contextlib.contextmanager
-def _service(conf: cfg.ConfigOpts) -> Iterator[None]:
+def _service(
+    conf: cfg.ConfigOpts, stopping: threading.Event
+) -> Iterator[None]:
     conf.set_default("auth_strategy", "noauth", group="api")
     _default_connection(conf)
     database = Database(conf)
     migration.upgrade(database)
     engine = Engine(conf, database)
+    events = Emitter(conf, "recovery-ha-api")
     try:
-        server = Server(conf, make_app(conf, database, engine.wake))
+        app = make_app(
+            conf, database, engine.wake, events=events, stopping=stopping
+        )
+        server = Server(conf, app)
         server.start()
         sys.stdout.write(
             f"Serving http://{conf.api.host}:{server.port}/v1 from"
@@ -78,6 +88,7 @@ def _service(conf: cfg.ConfigOpts) -> Iterator[None]:
             server.stop()
     finally:
         engine.stop()
+        events.stop()
         database.dispose()
 
 

@@ -1,12 +1,14 @@
 """Options, one module per group; configuration is a value, never a global."""
 
-from collections.abc import Sequence
+import importlib.metadata
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from oslo_config import cfg
 from oslo_log import log
 from oslo_policy import opts as policy_opts
+from stevedore import named
 
 from recovery_ha.conf import (
     api,
@@ -15,18 +17,21 @@ from recovery_ha.conf import (
     engine,
     host_failure,
     instance_failure,
+    metrics,
     nova,
     policy,
     process_failure,
     recovery_flows,
     standalone,
 )
+from recovery_ha.domain import errors
 
 MODULES = (
     default,
     api,
     database,
     engine,
+    metrics,
     nova,
     policy,
     host_failure,
@@ -38,6 +43,8 @@ MODULES = (
 
 #: The file that holds the operator's own recovery flows.
 CUSTOM_FLOWS_FILE = "recovery-ha-custom-recovery-methods.conf"
+_TASKS = "recovery_ha.task_flow.tasks"
+_OPTIONS = "oslo.config.opts"
 _DEFAULT_LEVELS = [
     "alembic=WARN",
     "amqp=WARN",
@@ -72,11 +79,14 @@ def new_config(
     :raises SystemExit: for ``--help`` and for bad command lines.
     :raises oslo_config.cfg.Error: for a file that cannot be read or holds a
         value that its option does not take.
+    :raises errors.InvalidConfiguration: for a package with tasks of recovery
+        flows whose options cannot be registered.
     """
     conf = cfg.ConfigOpts()
     log.register_options(conf)
     log.set_defaults(default_log_levels=_DEFAULT_LEVELS)
     register_all(conf)
+    _register_third_party(conf)
     conf.register_cli_opts(list(cli_opts))
     if default_config_files is None:
         default_config_files = cfg.find_config_files(
@@ -134,3 +144,48 @@ def register_all(conf: cfg.ConfigOpts) -> None:
         module.register_opts(conf)
     for group, options in policy_opts.list_opts():
         conf.register_opts(options, group=group)
+
+
+def _register_third_party(conf: cfg.ConfigOpts) -> None:
+    """Register the options of packages that have tasks of recovery flows.
+
+    Only those packages are imported; many others on a machine announce
+    options, too.
+    """
+    owners = {
+        point.dist.name
+        for point in importlib.metadata.entry_points(group=_TASKS)
+        if point.dist and not point.value.startswith("recovery_ha.")
+    }
+    if not owners:
+        return
+    points = {
+        point.name: point.dist.name
+        for point in importlib.metadata.entry_points(group=_OPTIONS)
+        if point.dist and point.dist.name in owners
+    }
+    if not points:
+        return
+    found: Iterable[Any] = named.NamedExtensionManager(
+        _OPTIONS,
+        list(points),
+        invoke_on_load=True,
+        on_load_failure_callback=lambda _manager, point, exc: _refuse(
+            points[point.name], exc
+        ),
+        warn_on_missing_entrypoint=False,
+    )
+    for ext in found:
+        try:
+            for group, options in ext.obj:
+                named_group = None if group == "DEFAULT" else group
+                conf.register_opts(options, group=named_group)
+        except (cfg.Error, AttributeError, TypeError, ValueError) as exc:
+            _refuse(points[ext.name], exc)
+
+
+def _refuse(package: str, cause: BaseException) -> NoReturn:
+    raise errors.InvalidConfiguration(
+        f"The options of package {package}, which has tasks of recovery"
+        f" flows, cannot be registered: {type(cause).__name__}: {cause}"
+    ) from cause

@@ -59,6 +59,15 @@ OPTS = [
         help="The largest page a list answers with, whatever limit a "
         "request asks for.",
     ),
+    cfg.IntOpt(
+        "max_waiting",
+        default=2,
+        min=0,
+        help="How many requests of one process may wait for news (wait=) at "
+        "once. Each keeps one of the process's threads busy, so it must be "
+        "less than their number. Beyond it the answer is immediate and says "
+        "Retry-After.",
+    ),
     cfg.URIOpt(
         "link_prefix",
         help="What links in answers begin with, for example "

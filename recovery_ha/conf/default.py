@@ -41,6 +41,13 @@ OPTS = [
         help="How many seconds to wait for an instance to stop.",
     ),
     cfg.IntOpt(
+        "wait_period_after_power_on",
+        default=60,
+        min=1,
+        help="How many seconds to wait for an instance to become active "
+        "after it was started.",
+    ),
+    cfg.IntOpt(
         "host_failure_recovery_threads",
         default=16,
         min=1,

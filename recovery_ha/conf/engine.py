@@ -68,6 +68,35 @@ OPTS = [
         min=0,
         help="The longest time, in seconds, between two attempts.",
     ),
+    cfg.StrOpt(
+        "disabled_segment",
+        default="ignore",
+        choices=[
+            (
+                "ignore",
+                (
+                    "A report of a host in a disabled segment ends as "
+                    "ignored, as in Masakari."
+                ),
+            ),
+            (
+                "hold",
+                (
+                    "It waits, as new, until the segment is enabled or the "
+                    "report has expired."
+                ),
+            ),
+        ],
+        help="What becomes of reports while their segment is disabled. A "
+        "recovery that has begun is brought to its end either way.",
+    ),
+    cfg.FloatOpt(
+        "hold_interval",
+        default=10.0,
+        min=0.1,
+        help="Seconds after which a notification that is held is looked at "
+        "again by itself. Enabling a segment does that at once.",
+    ),
     cfg.IntOpt(
         "stop_timeout",
         default=30,

@@ -31,6 +31,47 @@ OPTS = [
         help="The reason given to Nova when the compute service of a failed "
         "host is disabled.",
     ),
+    cfg.BoolOpt(
+        "add_reserved_host_to_aggregate",
+        default=False,
+        help="Add a reserved host that is used to every host aggregate that "
+        "the failed host is in. If nothing could be evacuated to it, it is "
+        "taken out of them again.",
+    ),
+    cfg.ListOpt(
+        "exclude_projects",
+        default=[],
+        help="Ids of projects whose instances are left alone when their host "
+        "fails. This and the other exclude options fail open: what cannot "
+        "be read matches no rule, and the instance is evacuated.",
+    ),
+    cfg.ListOpt(
+        "exclude_names",
+        default=["amphora-????????-????-????-????-????????????"],
+        help="Shell patterns of the names of instances that are left alone "
+        "when their host fails. The default are Octavia's amphorae, which "
+        "Octavia itself replaces; rebuilt, they lack their configuration.",
+    ),
+    cfg.ListOpt(
+        "exclude_metadata",
+        default=[],
+        help="Instances are left alone when their metadata have one of these "
+        "keys, or values where the rule is key=value.",
+    ),
+    cfg.ListOpt(
+        "exclude_extra_specs",
+        default=[],
+        help="Instances are left alone when the extra specs of their flavor "
+        "have one of these keys, or values where the rule is key=value.",
+    ),
+    cfg.ListOpt(
+        "exclude_image_properties",
+        default=[],
+        help="Instances are left alone when the image that they were booted "
+        "from has one of these properties, or values where the rule is "
+        "key=value; tags=A,B are all tags of an image, in alphabetical "
+        "order. Glance is asked only if there are rules.",
+    ),
     cfg.StrOpt(
         "lock_instances",
         default="always",

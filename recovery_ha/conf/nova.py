@@ -1,4 +1,8 @@
-"""Access to Nova: keystoneauth's options and how often it is asked."""
+"""Access to Nova: keystoneauth's options and how often it is asked.
+
+Placement and Glance are reached with the same credentials; where they are is
+in the catalog.
+"""
 
 from typing import Any
 
@@ -17,10 +21,10 @@ OPTS = [
         default=5,
         min=0,
         help="How many times a request that only reads is repeated, with "
-        "growing pauses, when Nova or Keystone do not answer or answer that "
-        "they are busy. Unlocking an instance is repeated likewise; other "
-        "requests that change something are not repeated before Nova was "
-        "asked what became of them.",
+        "growing pauses, when Nova, Placement, Glance or Keystone do not "
+        "answer or answer that they are busy. Unlocking an instance is "
+        "repeated likewise; other requests that change something are not "
+        "repeated before Nova was asked what became of them.",
     ),
     cfg.IntOpt(
         "settle_seconds",

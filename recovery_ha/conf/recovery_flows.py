@@ -78,23 +78,52 @@ class TaskLists(types.ConfigType):
     def __hash__(self) -> int:
         return hash(type(self))
 
-    def _formatter(self, value: dict[str, list[str]]) -> str:
-        return ",".join(f"{phase}:{value[phase]!r}" for phase in PHASES)
+    def _formatter(self, value: Any) -> str:
+        found = self(value)
+        return ",".join(f"{phase}:{found[phase]!r}" for phase in PHASES)
 
 
+_ENTRY_POINTS = (
+    "as entry points in recovery_ha.task_flow.tasks. They run one after "
+    "another, those of pre first, then main, then post."
+)
+
+# The defaults are written as a file has them, so that the sample can be used
+# as it is.
 OPTS = [
     cfg.Opt(
         "host_auto_failure_recovery_tasks",
         type=TaskLists(),
-        default={
-            "pre": ["disable_compute_service_task"],
-            "main": ["prepare_HA_enabled_instances_task"],
-            "post": ["evacuate_instances_task"],
-        },
+        default="pre:['disable_compute_service_task'],"
+        "main:['prepare_HA_enabled_instances_task'],"
+        "post:['evacuate_instances_task']",
         help="The tasks that recover a failed host whose segment has the "
-        "recovery method auto, as entry points in "
-        "recovery_ha.task_flow.tasks. They run one after another, those of "
-        "pre first, then main, then post.",
+        f"recovery method auto, {_ENTRY_POINTS}",
+    ),
+    cfg.Opt(
+        "host_rh_failure_recovery_tasks",
+        type=TaskLists(),
+        default="pre:['disable_compute_service_task'],"
+        "main:['prepare_HA_enabled_instances_task',"
+        "'evacuate_instances_task'],post:[]",
+        help="The tasks that recover a failed host whose segment has the "
+        "recovery method reserved_host (and those of the other method that "
+        f"go to reserved hosts), {_ENTRY_POINTS}",
+    ),
+    cfg.Opt(
+        "instance_failure_recovery_tasks",
+        type=TaskLists(),
+        default="pre:['stop_instance_task'],main:['start_instance_task'],"
+        "post:['confirm_instance_active_task']",
+        help=f"The tasks that recover a failed instance, {_ENTRY_POINTS}",
+    ),
+    cfg.Opt(
+        "process_failure_recovery_tasks",
+        type=TaskLists(),
+        default="pre:['disable_compute_node_task'],"
+        "main:['confirm_compute_node_disabled_task'],post:[]",
+        help="The tasks that follow the failure of a process on a compute "
+        f"host, {_ENTRY_POINTS}",
     ),
 ]
 

@@ -106,9 +106,10 @@ def _refuse_unknown(found: str) -> None:
         )
 
 
-def upgrade(database: Database) -> None:
+def upgrade(database: Database, revision: str = "head") -> None:
     """Create or upgrade all tables; harmless when there is nothing to do.
 
+    :param revision: how far; anything but "head" is no database to work with.
     :raises errors.DatabaseNotReady: the database cannot be reached, or is
         newer than this release.
     """
@@ -119,8 +120,9 @@ def upgrade(database: Database) -> None:
         if found is not None:
             _refuse_unknown(found)
         _upgrade_taskflow(database)
-        _upgrade_own(database)
-    check_ready(database)
+        _upgrade_own(database, revision)
+    if revision == "head":
+        check_ready(database)
 
 
 @contextlib.contextmanager
@@ -145,7 +147,7 @@ def _alone(database: Database) -> Iterator[None]:
         yield
 
 
-def _upgrade_own(database: Database) -> None:
+def _upgrade_own(database: Database, revision: str) -> None:
     from alembic import command  # noqa: PLC0415 - see the module
     from alembic.config import Config  # noqa: PLC0415
 
@@ -154,7 +156,7 @@ def _upgrade_own(database: Database) -> None:
     config.set_main_option("path_separator", "os")
     with database.engine.begin() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
 
 
 def _upgrade_taskflow(database: Database) -> None:

@@ -36,8 +36,8 @@ def list_task_progress(
     """Return each task of each attempt that reported something.
 
     In the order of execution: the flow detail's meta holds the number of the
-    attempt and the names of its tasks in order (taskflow's tables have no
-    order of their own). The logbook's uuid is the notification's.
+    flow and the names of its tasks in order (taskflow's tables have no order
+    of their own). The logbook's uuid is the notification's.
     """
     rows = connection(ctx).execute(
         sa.select(_FLOWS.c.meta, _ATOMS.c.name, _ATOMS.c.state, _ATOMS.c.meta)
@@ -50,7 +50,8 @@ def list_task_progress(
         order = flow.get("order", [])
         details = _details(atom)
         if name in order and details:
-            place = (int(flow.get("attempt", 0)), order.index(name))
+            number = flow.get("number", flow.get("attempt", 0))
+            place = (int(number), order.index(name))
             progress = float(atom.get("progress", 0.0))
             found.append((place, TaskProgress(name, progress, state, details)))
     return [task for _place, task in sorted(found, key=lambda pair: pair[0])]

@@ -21,8 +21,10 @@ def purge(
 ) -> dict[str, int]:
     """Remove what ended or was deleted so many days ago.
 
-    Notifications go with their vmoves and taskflow's logbooks; deleted
-    segments and hosts go when nothing refers to them.
+    Notifications go with all that was written down of their recovery:
+    vmoves, decisions, uses of reserved hosts, transaction and events,
+    taskflow's logbooks. Deleted segments and hosts go when nothing refers to
+    them.
 
     :param max_rows: at most so many rows of each; -1 means all.
     :returns: how many rows were removed, by table.
@@ -63,10 +65,18 @@ def _notifications(ctx: RequestContext, before: Any, size: int) -> int:
     conn.execute(sa.delete(_ATOMS).where(_ATOMS.c.parent_uuid.in_(flows)))
     conn.execute(sa.delete(_FLOWS).where(_FLOWS.c.parent_uuid.in_(uuids)))
     conn.execute(sa.delete(_LOGBOOKS).where(_LOGBOOKS.c.uuid.in_(uuids)))
-    conn.execute(
-        sa.delete(models.VMove).where(
-            models.VMove.notification_uuid.in_(uuids)
+    for owned in (models.VMove, models.GateDecision, models.ReservedHostUse):
+        conn.execute(
+            sa.delete(owned).where(owned.notification_uuid.in_(uuids))
         )
+    runs = sa.select(models.Transaction.id).where(
+        models.Transaction.uuid.in_(uuids)
+    )
+    conn.execute(
+        sa.delete(models.Event).where(models.Event.transaction_id.in_(runs))
+    )
+    conn.execute(
+        sa.delete(models.Transaction).where(models.Transaction.uuid.in_(uuids))
     )
     conn.execute(sa.delete(table).where(table.notification_uuid.in_(uuids)))
     return len(uuids)

@@ -1,4 +1,4 @@
-"""Notifications: accepting, reading, and the engine's writes."""
+"""Notifications: accepting and reading."""
 
 from datetime import datetime
 from typing import Any
@@ -8,15 +8,13 @@ from oslo_db import exception as db_exc
 from oslo_utils import uuidutils
 
 from recovery_ha.context import RequestContext
-from recovery_ha.db import models, segments, types, work
+from recovery_ha.db import history, hosts, models, types
 from recovery_ha.db.paging import Page, by_reference, page_rows
 from recovery_ha.db.session import connection, reader, writer
 from recovery_ha.db.types import now
 from recovery_ha.domain import errors
-from recovery_ha.domain.lease import Claim
 from recovery_ha.domain.recovery import (
     NOTIFICATION,
-    MaintenanceCause,
     NewNotification,
     Notification,
     NotificationStatus,
@@ -26,7 +24,6 @@ from recovery_ha.domain.recovery import (
 )
 
 _N = models.Notification
-_H = models.Host
 
 NOTIFICATION_SORT_KEYS = (
     "id",
@@ -80,9 +77,14 @@ def create_notification(
         return _settle_duplicate(ctx, uuid, report)
 
 
-# Built once, from the table; see ``segments._REPORTED_HOST``.
+# Built once, from the table; see ``hosts._REPORTED_HOST``.
 _INSERT = sa.insert(_N.metadata.tables[_N.__tablename__]).values(
-    received_at=now(), wake_at=now(), lease_epoch=0, attempts=0
+    received_at=now(),
+    wake_at=now(),
+    lease_epoch=0,
+    attempts=0,
+    attempts_before=0,
+    held=False,
 )
 
 
@@ -90,7 +92,7 @@ _INSERT = sa.insert(_N.metadata.tables[_N.__tablename__]).values(
 def _insert_notification(
     ctx: RequestContext, uuid: str, report: NewNotification
 ) -> Notification:
-    host = segments.find_reported_host(ctx, report.hostname)
+    host = hosts.find_reported_host(ctx, report.hostname)
     if host is None:
         raise errors.UnknownHostReported(
             f"Host with name {report.hostname} could not be found in any"
@@ -118,6 +120,7 @@ def _insert_notification(
             "dedupe_key": dedupe_key(report.type, host.uuid, report.payload),
         },
     )
+    history.create_transaction(ctx, uuid, "recovery", created_at)
     return Notification(
         id=_new_id(result),
         uuid=uuid,
@@ -196,6 +199,15 @@ def get_notification(ctx: RequestContext, reference: str) -> Notification:
 
 
 @reader
+def age(ctx: RequestContext, uuid: str) -> float:
+    """Return for how many seconds a notification has been accepted."""
+    value = connection(ctx).scalar(
+        sa.select(now() - _N.received_at).where(_N.notification_uuid == uuid)
+    )
+    return float(value or 0.0)
+
+
+@reader
 def list_notifications(
     ctx: RequestContext,
     page: Page,
@@ -230,167 +242,6 @@ def list_notifications(
         uuid_column="notification_uuid",
     )
     return [_notification(row) for row in rows]
-
-
-# The engine's writes; each is fenced by the claim
-
-
-@writer
-def mark_host_failed(
-    ctx: RequestContext, claim: Claim, host_uuid: str
-) -> None:
-    """Put a failed host on maintenance; it is no reserve any more.
-
-    :raises errors.LeaseLost: and nothing was changed.
-    """
-    work.fence(ctx, claim)
-    connection(ctx).execute(
-        sa.update(_H)
-        .where(_H.uuid == host_uuid, _H.deleted == 0)
-        .values(
-            on_maintenance=True,
-            maintenance_cause=MaintenanceCause.HOST_FAILURE,
-            reserved=False,
-            updated_at=types.utcnow(),
-        )
-    )
-
-
-@writer
-def start_attempt(ctx: RequestContext, claim: Claim, flow_uuid: str) -> None:
-    """Record that a new flow is going to work on the notification.
-
-    :raises errors.LeaseLost: and nothing was changed.
-    """
-    work.update_owned(
-        ctx,
-        claim,
-        flow_uuid=flow_uuid,
-        attempts=_N.attempts + 1,
-        updated_at=types.utcnow(),
-    )
-
-
-@writer
-def lock_host(
-    ctx: RequestContext, claim: Claim, host_name: str, message: str
-) -> str | None:
-    """Have the host for this recovery, or join the one that has it.
-
-    A second report of a host that is being recovered ends together with the
-    recovery under way; until then it waits as ``new``.
-
-    :param message: the sentence it waits with; ``{owner}`` in it becomes the
-        notification joined.
-    :returns: None, or the uuid of the notification it was joined to: then
-        the row has been released.
-    :raises errors.LeaseLost: and nothing was changed.
-    """
-    owner = work.lock_resource(ctx, claim, "host", host_name)
-    if owner is None:
-        return None
-    work.release(
-        ctx,
-        claim,
-        # Should the other one end without ending this one, look again.
-        wake_in=60,
-        status=NotificationStatus.NEW,
-        joined_to=owner,
-        message=message.format(owner=owner),
-        updated_at=types.utcnow(),
-    )
-    return owner
-
-
-@writer
-def put_back(
-    ctx: RequestContext,
-    claim: Claim,
-    status: NotificationStatus,
-    message: str | None,
-    *,
-    wake_in: float,
-    uncount: bool = False,
-) -> None:
-    """Give the notification back to be claimed again later.
-
-    :param wake_in: seconds until then.
-    :param uncount: the attempt that ends does not count.
-    :raises errors.LeaseLost: and nothing was changed.
-    """
-    work.release(
-        ctx,
-        claim,
-        wake_in=wake_in,
-        status=status,
-        message=message,
-        attempts=_N.attempts - 1 if uncount else _N.attempts,
-        updated_at=types.utcnow(),
-    )
-
-
-@writer
-def count_attempt(ctx: RequestContext, claim: Claim) -> None:
-    """Count an attempt that broke before it had a flow.
-
-    :raises errors.LeaseLost: and nothing was changed.
-    """
-    work.update_owned(ctx, claim, attempts=_N.attempts + 1)
-
-
-@reader
-def age(ctx: RequestContext, uuid: str) -> float:
-    """Return for how many seconds a notification has been accepted."""
-    value = connection(ctx).scalar(
-        sa.select(now() - _N.received_at).where(_N.notification_uuid == uuid)
-    )
-    return float(value or 0.0)
-
-
-@writer
-def finish_notification(
-    ctx: RequestContext,
-    claim: Claim,
-    status: NotificationStatus,
-    message: str,
-    *,
-    duplicate_window: float,
-) -> None:
-    """End a notification and those that were joined to it.
-
-    :param status: a terminal one.
-    :param message: the sentence that says why.
-    :param duplicate_window: seconds for which an equal COMPUTE_HOST report
-        is still refused.
-    :raises errors.LeaseLost: and nothing was changed.
-    """
-    conn = connection(ctx)
-    values: dict[str, Any] = {
-        "status": status,
-        "message": message,
-        "updated_at": types.utcnow(),
-    }
-    is_host = _N.type == NotificationType.COMPUTE_HOST
-    window = {
-        "dedupe_key": sa.case((is_host, _N.dedupe_key), else_=None),
-        "dedupe_until": sa.case((is_host, now() + duplicate_window)),
-    }
-    work.release(ctx, claim, wake_in=None, **values, **window)
-    conn.execute(
-        sa.update(_N)
-        .where(
-            _N.joined_to == claim.uuid,
-            _N.status == NotificationStatus.NEW,
-            _N.lease_expires_at.is_(None),
-        )
-        .values(
-            wake_at=None,
-            status=status,
-            message=f"Ended with notification {claim.uuid}: {message}",
-            updated_at=types.utcnow(),
-            **window,
-        )
-    )
 
 
 @writer

@@ -8,7 +8,7 @@ from oslo_db import exception as db_exc
 from oslo_utils import uuidutils
 
 from recovery_ha.context import RequestContext
-from recovery_ha.db import models, types
+from recovery_ha.db import models, types, work
 from recovery_ha.db.paging import Page, by_reference, page_rows
 from recovery_ha.db.session import connection, reader, writer
 from recovery_ha.domain import errors
@@ -17,7 +17,6 @@ from recovery_ha.domain.recovery import (
     Host,
     MaintenanceCause,
     RecoveryMethod,
-    ReportedHost,
     Segment,
 )
 
@@ -111,11 +110,15 @@ def _host_row(row: sa.Row[Any]) -> Host:
     )
 
 
-def _refuse_in_use(ctx: RequestContext, segment_uuid: str) -> None:
+def _refuse_in_use(
+    ctx: RequestContext, segment_uuid: str, *, held: bool = True
+) -> None:
     """Refuse a change while a report about one of the hosts is unfinished.
 
     The rows of the segment's hosts are locked first, which
     ``find_reported_host`` waits for: no report can slip in between.
+
+    :param held: also while all that there are wait for a gate to open.
     """
     conn = connection(ctx)
     hosts = conn.scalars(
@@ -129,6 +132,9 @@ def _refuse_in_use(ctx: RequestContext, segment_uuid: str) -> None:
         .where(
             _N.source_host_uuid.in_(hosts),
             _N.status.in_([str(state) for state in NOTIFICATION.unfinished]),
+            sa.true()
+            if held
+            else sa.not_(sa.and_(_N.held, _N.flow_uuid.is_(None))),
         )
         .limit(1)
     )
@@ -240,13 +246,19 @@ def update_segment(
 ) -> Segment:
     """Change columns of a segment.
 
+    It may be enabled and disabled at any time, if nothing else is changed.
+    What was held because it was disabled goes on.
+
     :param changes: values by column name.
     :raises errors.SegmentNotFound: there is none.
     :raises errors.SegmentInUse: a host of it is being recovered.
     :raises errors.NameExists: another one has the new name.
     """
     segment = get_segment(ctx, reference)
-    _refuse_in_use(ctx, segment.uuid)
+    if set(changes) != {"enabled"}:
+        _refuse_in_use(ctx, segment.uuid)
+    if changes.get("enabled"):
+        work.wake_held(ctx, _N.failover_segment_uuid == segment.uuid)
     try:
         connection(ctx).execute(
             sa.update(_S)
@@ -345,40 +357,15 @@ def get_host(
     return _host_row(row)
 
 
-# Built once, from the table, with no more columns than are needed: composing
-# and hashing a statement of mapped classes costs several times as much as
-# running it, the driver's time grows by column, and this one is run for every
-# report.
-_HOSTS = _H.metadata.tables[_H.__tablename__]
-_REPORTED_HOST = (
-    sa.select(
-        _HOSTS.c.uuid,
-        _HOSTS.c.failover_segment_id,
-        _HOSTS.c.on_maintenance,
-        _HOSTS.c.maintenance_cause,
+@reader
+def find_host(ctx: RequestContext, uuid: str) -> Host | None:
+    """Return a host of any segment by its uuid, or None."""
+    row = (
+        connection(ctx)
+        .execute(_HOST_QUERY.where(_H.uuid == uuid, _H.deleted == 0))
+        .first()
     )
-    .where(_HOSTS.c.name == sa.bindparam("host_name"), _HOSTS.c.deleted == 0)
-    .with_for_update(read=True)
-)
-
-
-@writer
-def find_reported_host(ctx: RequestContext, name: str) -> ReportedHost | None:
-    """Return a host of any segment by its name, or None.
-
-    It cannot be changed or deleted until the transaction ends.
-    """
-    row = connection(ctx).execute(_REPORTED_HOST, {"host_name": name}).first()
-    if row is None:
-        return None
-    uuid, segment_uuid, on_maintenance, cause = row
-    return ReportedHost(
-        uuid,
-        name,
-        segment_uuid,
-        on_maintenance,
-        None if cause is None else MaintenanceCause(cause),
-    )
+    return None if row is None else _host_row(row)
 
 
 @writer
@@ -439,7 +426,8 @@ def update_host(
     """Change columns of a host.
 
     A host that is taken off maintenance may fail again at once: reports that
-    equal an earlier, ended one are no duplicates of it any more.
+    equal an earlier, ended one are no duplicates of it any more. What was
+    held because of the maintenance goes on, and is no reason to refuse it.
 
     :param changes: values by column name.
     :raises errors.HostNotFound: the segment has no such host.
@@ -447,11 +435,14 @@ def update_host(
     :raises errors.NameExists: another host has the new name.
     """
     host = get_host(ctx, segment_reference, reference)
-    _refuse_in_use(ctx, host.segment.uuid)
     conn, values = connection(ctx), dict(changes)
+    renamed = values.get("name", host.name) != host.name
+    back = values.get("on_maintenance") is False
+    _refuse_in_use(ctx, host.segment.uuid, held=renamed or not back)
     if "on_maintenance" in values:
         values["maintenance_cause"] = _cause(values["on_maintenance"])
-        if not values["on_maintenance"]:
+        if back:
+            work.wake_held(ctx, _N.source_host_uuid == host.uuid)
             conn.execute(
                 sa.update(_N)
                 .where(

@@ -42,6 +42,8 @@ _MYSQL_SESSION = (
     f"SET /*M!100300 SESSION idle_transaction_timeout = {_IDLE_SECONDS}, */"
     " SESSION innodb_lock_wait_timeout = 10"
 )
+#: MariaDB's error number for "too many connections".
+_MYSQL_TOO_MANY = 1040
 #: Seconds a SQLite writer of another process may hold the database.
 _SQLITE_BUSY_SECONDS = 30
 
@@ -186,20 +188,25 @@ def _deadlines(url: URL, statement_seconds: int | None) -> dict[str, Any]:
 
 
 def _name_refusals(engine: Engine) -> None:
-    """Have it a lost connection when PostgreSQL accepts none.
+    """Have it a lost connection when the server accepts none.
 
-    oslo.db looks for words that libpq has not used since its version 14.
+    For PostgreSQL oslo.db looks for words that libpq has not used since its
+    version 14; for MariaDB it does not know "too many connections".
     """
 
     @event.listens_for(engine, "handle_error")
     def _translate(context: ExceptionContext) -> None:
         error = context.sqlalchemy_exception
-        if (
-            context.dialect.name == "postgresql"
-            and context.connection is None
-            and isinstance(error, sa.exc.OperationalError)
-            and "does not exist" not in str(error)
+        if context.connection is not None or not isinstance(
+            error, sa.exc.OperationalError
         ):
+            return
+        refused = {
+            "postgresql": "does not exist" not in str(error),
+            "mysql": error.orig is not None
+            and error.orig.args[:1] == (_MYSQL_TOO_MANY,),
+        }
+        if refused.get(context.dialect.name):
             raise db_exc.DBConnectionError(error)
 
 

@@ -4,6 +4,7 @@ The only code that touches the lease columns. Every change is one conditional
 UPDATE that says what its writer believed, and time is the database's.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 import sqlalchemy as sa
@@ -103,22 +104,35 @@ def claim_next(
 
 @writer
 def renew(
-    ctx: RequestContext, kind: WorkKind, owner: str, lease_seconds: float
-) -> set[tuple[str, int]]:
-    """Prolong all leases of an owner that have not ended.
+    ctx: RequestContext,
+    kind: WorkKind,
+    owner: str,
+    lease_seconds: float,
+    held: Collection[tuple[str, int]],
+) -> dict[tuple[str, int], str | None]:
+    """Prolong leases of an owner that have not ended.
 
-    :returns: uuid and epoch of each piece of work that is still owned.
+    :param held: uuid and epoch of the work that is being done. What an owner
+        has let go of unasked must end, or nobody could take it over.
+    :returns: by uuid and epoch of each piece of work that is still owned,
+        what an operator wants of it instead of its end, or None.
     """
     table, uuid, _states = _table(kind)
-    mine = sa.and_(table.lease_owner == owner, table.lease_expires_at > now())
+    mine = sa.and_(
+        table.lease_owner == owner,
+        table.lease_expires_at > now(),
+        sa.tuple_(uuid, table.lease_epoch).in_(list(held)),
+    )
     conn = connection(ctx)
     conn.execute(
         sa.update(table)
         .where(mine)
         .values(lease_expires_at=now() + lease_seconds)
     )
-    rows = conn.execute(sa.select(uuid, table.lease_epoch).where(mine))
-    return {(row[0], row[1]) for row in rows}
+    rows = conn.execute(
+        sa.select(uuid, table.lease_epoch, table.requested_action).where(mine)
+    )
+    return {(row[0], row[1]): row[2] for row in rows}
 
 
 def _owned(claim: Claim) -> sa.ColumnElement[bool]:
@@ -193,11 +207,23 @@ def release(
         **values,
     )
     if wake_in is None:
-        connection(ctx).execute(
-            sa.delete(_LOCK).where(
-                _LOCK.owner_kind == claim.kind, _LOCK.owner_uuid == claim.uuid
-            )
-        )
+        unlock_resources(ctx, claim)
+
+
+@writer
+def unlock_resources(
+    ctx: RequestContext, claim: Claim, key: str | None = None
+) -> None:
+    """Give back what the work has locked.
+
+    :param key: only the host or instance of that name.
+    """
+    query = sa.delete(_LOCK).where(
+        _LOCK.owner_kind == claim.kind, _LOCK.owner_uuid == claim.uuid
+    )
+    if key is not None:
+        query = query.where(_LOCK.key == key)
+    connection(ctx).execute(query)
 
 
 @writer
@@ -237,6 +263,119 @@ def lock_resource(
             raise db_exc.RetryRequest(errors.Conflict(key)) from None
         return None if owner == claim.uuid else owner
     return None
+
+
+# What operators ask for: nobody's lease is needed, and none is broken.
+
+
+@writer
+def look(ctx: RequestContext, kind: WorkKind, uuid: str) -> tuple[int, bool]:
+    """Keep a piece of work as it is until the transaction ends.
+
+    :returns: its epoch, and whether somebody owns it.
+    """
+    table, column, _states = _table(kind)
+    row = (
+        connection(ctx)
+        .execute(
+            sa.select(table.lease_epoch, table.lease_expires_at > now())
+            .where(column == uuid)
+            .with_for_update()
+        )
+        .one()
+    )
+    return row[0], bool(row[1])
+
+
+@writer
+def ask_owner(
+    ctx: RequestContext,
+    /,
+    kind: WorkKind,
+    uuid: str,
+    epoch: int,
+    **values: Any,
+) -> None:
+    """Change columns of a row for its owner to find.
+
+    :param epoch: the owner's, of :func:`look`.
+    :raises db_exc.RetryRequest: it is the owner's no more; look again.
+    """
+    _swap(ctx, kind, uuid, epoch, values, owned=True)
+
+
+@writer
+def change_unowned(
+    ctx: RequestContext,
+    /,
+    kind: WorkKind,
+    uuid: str,
+    epoch: int,
+    *,
+    wake: bool,
+    **values: Any,
+) -> None:
+    """Change columns of a row that nobody owns.
+
+    :param epoch: of :func:`look`.
+    :param wake: it may be claimed at once; else never, because it has ended.
+    :raises db_exc.RetryRequest: somebody owns it by now; look again.
+    """
+    values |= {
+        "lease_owner": None,
+        "lease_expires_at": None,
+        "wake_at": now() if wake else None,
+    }
+    _swap(ctx, kind, uuid, epoch, values, owned=False)
+
+
+def _swap(
+    ctx: RequestContext,
+    kind: WorkKind,
+    uuid: str,
+    epoch: int,
+    values: dict[str, Any],
+    *,
+    owned: bool,
+) -> None:
+    table, column, _states = _table(kind)
+    alive = table.lease_expires_at > now()
+    free = sa.or_(table.lease_expires_at.is_(None), sa.not_(alive))
+    result = connection(ctx).execute(
+        sa.update(table)
+        .where(
+            column == uuid,
+            table.lease_epoch == epoch,
+            alive if owned else free,
+        )
+        .values(**values)
+    )
+    if result.rowcount != 1:
+        raise db_exc.RetryRequest(errors.Conflict(uuid))
+
+
+@writer
+def wake_held(ctx: RequestContext, *which: sa.ColumnElement[bool]) -> None:
+    """Have the gates of held notifications asked again now."""
+    connection(ctx).execute(
+        sa.update(_N)
+        .where(
+            _N.status == NotificationStatus.NEW,
+            _N.held.is_(True),
+            _N.lease_expires_at.is_(None),
+            *which,
+        )
+        .values(wake_at=now())
+    )
+
+
+@reader
+def has_locks(ctx: RequestContext, uuid: str) -> bool:
+    """Tell whether a piece of work has locked anything."""
+    found = connection(ctx).scalar(
+        sa.select(_LOCK.id).where(_LOCK.owner_uuid == uuid).limit(1)
+    )
+    return found is not None
 
 
 @reader

@@ -47,10 +47,22 @@ class VMoveNotFound(NotFound):
     code = "recovery_ha.vmove.not_found"
 
 
+class TransactionNotFound(NotFound):
+    """No transaction with that uuid or id."""
+
+    code = "recovery_ha.transaction.not_found"
+
+
 class Conflict(RecoveryHAError):
     """The request is well formed, but the state of things forbids it."""
 
     code = "recovery_ha.conflict"
+
+
+class ActionRefused(Conflict):
+    """What was asked of a recovery does not fit its state."""
+
+    code = "recovery_ha.transaction.action_refused"
 
 
 class NameExists(Conflict):
@@ -105,6 +117,38 @@ class EngineStopping(RecoveryHAError):
     """This engine was told to stop; the work goes on elsewhere."""
 
     code = "recovery_ha.engine.stopping"
+
+
+class RecoveryInterrupted(RecoveryHAError):
+    """An operator wants something else of the recovery.
+
+    :ivar action: ``cancel`` or ``rollback``.
+    """
+
+    code = "recovery_ha.recovery.interrupted"
+
+    def __init__(self, action: str) -> None:
+        super().__init__(f"An operator asked for: {action}.")
+        self.action = action
+
+
+class HostTakenOver(RecoveryHAError):
+    """The recovery of the instance's host goes first."""
+
+    code = "recovery_ha.recovery.taken_over"
+
+
+class NothingToRecover(RecoveryHAError):
+    """A task has found that there is nothing to do; the text says why.
+
+    :ivar ignored: because the thing must be left alone.
+    """
+
+    code = "recovery_ha.recovery.nothing_to_do"
+
+    def __init__(self, message: str, *, ignored: bool = False) -> None:
+        super().__init__(message)
+        self.ignored = ignored
 
 
 class InvalidConfiguration(RecoveryHAError):

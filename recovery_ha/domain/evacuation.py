@@ -109,6 +109,7 @@ def select(
     servers: Iterable[Server],
     evacuations: Iterable[Migration],
     *,
+    excluded: Mapping[str, str],
     ha_key: str,
     evacuate_all: bool,
     ignore_error: bool,
@@ -117,6 +118,7 @@ def select(
 
     :param servers: what Nova lists on the host.
     :param evacuations: Nova's evacuation records of the host, in any order.
+    :param excluded: why some are left alone, by uuid.
     :param ha_key: the metadata key that marks an HA-enabled instance.
     :param evacuate_all: also those without the mark.
     :param ignore_error: leave out those in vm_state error.
@@ -132,7 +134,9 @@ def select(
     left_out: list[tuple[Server, str]] = []
     for server in sorted(servers, key=lambda s: s.id):
         marked = is_ha_enabled(server.metadata, ha_key)
-        reason = _leave_out(server, marked, evacuate_all, ignore_error)
+        reason = excluded.get(server.id) or _leave_out(
+            server, marked, evacuate_all, ignore_error
+        )
         if reason:
             left_out.append((server, reason))
             continue

@@ -27,12 +27,28 @@ class ComputeService:
 
 
 @dataclass(frozen=True, slots=True)
+class Flavor:
+    """What a server takes of a host, as written down when it was built.
+
+    :ivar disk_gb: root, ephemeral and swap disk; the root disk counts as 0
+        for a server booted from a volume.
+    """
+
+    name: str
+    vcpus: int
+    memory_mb: int
+    disk_gb: int
+    extra_specs: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Server:
     """An instance as Nova sees it.
 
     :ivar host: the compute host's name (not the hypervisor's).
     :ivar power_state: 1 running, 3 paused, 4 shut down, 0 unknown, ...
     :ivar fault: Nova's own words on why it is in error, if it says.
+    :ivar image_id: None when it was booted from a volume.
     """
 
     id: str
@@ -44,6 +60,10 @@ class Server:
     locked: bool
     metadata: dict[str, str]
     fault: str | None
+    project_id: str
+    user_id: str
+    flavor: Flavor
+    image_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +75,43 @@ class Migration:
     status: str
     source_compute: str
     dest_compute: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceAction:
+    """Nova's record of something done to a server.
+
+    :ivar action: Nova's name of it: ``stop``, ``reboot``, ``evacuate``, ...
+    :ivar user_id: who asked for it; None when Nova did it by itself.
+    :ivar start_time: naive UTC.
+    """
+
+    action: str
+    user_id: str | None
+    request_id: str
+    start_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """A host aggregate."""
+
+    id: int
+    name: str
+    hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What a compute host can still take.
+
+    Each may be negative, when more is promised than there is, and
+    ``math.inf`` where Placement does not count it for that host.
+    """
+
+    vcpus: float
+    memory_mb: float
+    disk_gb: float
 
 
 class ComputePort(Protocol):
@@ -72,6 +129,16 @@ class ComputePort(Protocol):
 
     def force_service_down(self, service_id: str) -> None:
         """Have Nova take a service for down at once."""
+
+    def enable_service(self, service_id: str) -> None:
+        """Let the scheduler place instances on a service again."""
+
+    def clear_forced_down(self, service_id: str) -> None:
+        """Have Nova judge a service by its heartbeats again.
+
+        :raises errors.ComputeError: with status 400, as long as a server was
+            evacuated from its host whose nova-compute has not started since.
+        """
 
     def list_servers(self, host: str) -> list[Server]:
         """Return every project's servers on a host, all pages."""
@@ -102,5 +169,52 @@ class ComputePort(Protocol):
     def stop_server(self, server_id: str) -> None:
         """Have Nova stop a server."""
 
+    def start_server(self, server_id: str) -> None:
+        """Have Nova start a stopped server."""
+
+    def reboot_server(self, server_id: str) -> None:
+        """Have Nova reboot a server hard, whether its guest runs or not."""
+
     def reset_server_state(self, server_id: str, state: str) -> None:
         """Set a server's vm_state to ``error`` or ``active``, no task."""
+
+    def list_actions(self, server_id: str) -> list[InstanceAction]:
+        """Return what was done to a server, the newest first.
+
+        Of one that is gone too, as long as Nova keeps it.
+
+        :raises errors.ComputeNotFound: Nova does not know it any more.
+        """
+
+    def list_aggregates(self) -> list[Aggregate]:
+        """Return all host aggregates."""
+
+    def add_to_aggregate(self, aggregate_id: int, host: str) -> None:
+        """Have a host in an aggregate; nothing to do if it is in it."""
+
+    def remove_from_aggregate(self, aggregate_id: int, host: str) -> None:
+        """Have a host not in an aggregate; fine if it is not in it."""
+
+    def user_id(self) -> str:
+        """Return the id of the user that this session acts as."""
+
+
+class PlacementPort(Protocol):
+    """Placement; raises as :class:`ComputePort` does."""
+
+    def free(self, host: str) -> Capacity | None:
+        """Return what a compute host can still take.
+
+        :returns: None when Nova or Placement has no such host.
+        """
+
+
+class ImagePort(Protocol):
+    """Glance; raises as :class:`ComputePort` does."""
+
+    def properties(self, image_id: str) -> dict[str, str]:
+        """Return an image's properties, as text, by their names.
+
+        Its tags are one of them: ``tags``, separated by commas. An image
+        that is gone has none.
+        """

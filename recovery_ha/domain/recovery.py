@@ -71,6 +71,8 @@ class MaintenanceCause(StrEnum):
 
 
 _N = NotificationStatus
+# What has ended is opened once more by an operator only, outside of this
+# table: see ``domain.actions``.
 NOTIFICATION = StateMachine(
     name="notification",
     initial=_N.NEW,
@@ -182,6 +184,11 @@ class Notification:
     :ivar attempts: how many flows have been started for it.
     :ivar joined_to: uuid of the unfinished recovery of the same host that
         this report ends with.
+    :ivar held: it waits for a gate to open.
+    :ivar attempts_before: those that an operator's retry has forgiven.
+    :ivar requested_action: what an operator has asked for and the engine has
+        not yet done: ``cancel`` or ``rollback``.
+    :ivar record: what was found and done outside, for resuming and undoing.
     """
 
     id: int
@@ -200,6 +207,10 @@ class Notification:
     joined_to: str | None
     created_at: datetime
     updated_at: datetime | None
+    held: bool = False
+    attempts_before: int = 0
+    requested_action: str | None = None
+    record: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,113 +311,4 @@ def admit(report: NewNotification, host: ReportedHost) -> None:
     raise errors.HostUnderMaintenance(
         f"Host {host.name} is on maintenance; notifications about it are"
         " not accepted."
-    )
-
-
-class PlanAction(StrEnum):
-    """What a plan comes down to."""
-
-    RECOVER_HOST = "recover_host"
-    END = "end"
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What is going to be done about a notification, and why.
-
-    :ivar status: for END, the status it gets.
-    :ivar sentence: the reason, shown to operators and logged.
-    """
-
-    action: PlanAction
-    sentence: str
-    status: NotificationStatus | None = None
-
-
-#: VM events that mean "it stopped and nobody asked for it" (reference 2.3).
-RECOVERABLE_VM_EVENTS = frozenset(
-    {
-        ("LIFECYCLE", "STOPPED_FAILED"),
-        ("IO_ERROR", "IO_ERROR_REPORT"),
-        ("QEMU_GUEST_AGENT_ERROR", "STOPPED_FAILED"),
-    }
-)
-
-
-def plan(notification: Notification, segment: Segment) -> Plan:
-    """Decide what to do about a claimed notification (reference 2.3)."""
-    if not segment.enabled:
-        return _end(_N.IGNORED, f"Segment {segment.name} is disabled.")
-    match notification.type:
-        case NotificationType.COMPUTE_HOST:
-            return _plan_host(notification, segment)
-        case NotificationType.VM:
-            return _plan_instance(notification)
-        case NotificationType.PROCESS:
-            return _plan_process(notification)
-
-
-def _end(status: NotificationStatus, sentence: str) -> Plan:
-    return Plan(PlanAction.END, sentence, status)
-
-
-def _plan_host(notification: Notification, segment: Segment) -> Plan:
-    payload, host = notification.payload, notification.source_host_name
-    host_status = payload.get("host_status")
-    if host_status != "NORMAL":
-        return _end(
-            _N.IGNORED,
-            f"The report says host_status {host_status or 'nothing'}, not"
-            f" NORMAL: {host} may still be alive, and evacuating a living"
-            " host is unsafe.",
-        )
-    if payload["event"] == "STARTED":
-        return _end(_N.FINISHED, f"{host} has started; nothing to do.")
-    if segment.recovery_method is not RecoveryMethod.AUTO:
-        return _end(
-            _N.FAILED,
-            f"Recovery method {segment.recovery_method} of segment"
-            f" {segment.name} is not available in this release; only"
-            f" {RecoveryMethod.AUTO} is.",
-        )
-    return Plan(
-        PlanAction.RECOVER_HOST,
-        f"{host} has stopped: evacuate its instances by method"
-        f" {segment.recovery_method}.",
-    )
-
-
-def _plan_instance(notification: Notification) -> Plan:
-    payload = notification.payload
-    event = (payload["event"], payload["vir_domain_event"])
-    if event not in RECOVERABLE_VM_EVENTS:
-        return _end(
-            _N.IGNORED,
-            f"Event {event[0]} {event[1]} of instance"
-            f" {payload['instance_uuid']} needs no recovery.",
-        )
-    return _end(
-        _N.FAILED,
-        f"Recovery of single instances ({payload['instance_uuid']}) is not"
-        " available in this release.",
-    )
-
-
-def _plan_process(notification: Notification) -> Plan:
-    payload, host = notification.payload, notification.source_host_name
-    process = payload["process_name"]
-    if payload["event"] == "STARTED":
-        return _end(
-            _N.FINISHED, f"{process} on {host} has started; nothing to do."
-        )
-    if process != "nova-compute":
-        return _end(
-            _N.FINISHED,
-            f"{process} on {host} has stopped; only nova-compute has a"
-            " recovery.",
-        )
-    return _end(
-        _N.FAILED,
-        f"Recovery of processes ({process} on {host}) is not available in"
-        " this release.",
     )

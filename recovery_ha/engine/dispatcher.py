@@ -11,6 +11,7 @@ from concurrent import futures
 
 from oslo_db import exception as db_exc
 
+from recovery_ha import metrics
 from recovery_ha.context import RequestContext
 from recovery_ha.db import work
 from recovery_ha.domain import errors
@@ -77,9 +78,11 @@ class Dispatcher:
         while not self._stopped.is_set():
             self._woken.wait(self._sweep_interval)
             self._woken.clear()
+            began = time.monotonic()
             try:
                 while self._claim_one():
                     pass
+                metrics.swept(time.monotonic() - began)
             except db_exc.DBError as exc:
                 LOG.warning("Looking for work failed: %s", exc)
                 self._stopped.wait(self._sweep_interval)
@@ -102,6 +105,7 @@ class Dispatcher:
             )
             if claim is not None:
                 lease = self._keeper.hold(claim, asked_at)
+                metrics.claimed(taken_over=claim.taken_over)
                 if claim.taken_over:
                     LOG.info(
                         "%s %s is taken over from an engine whose lease has"
@@ -121,6 +125,7 @@ class Dispatcher:
         try:
             self._handle(lease)
         except errors.LeaseLost as exc:
+            metrics.lease_lost()
             LOG.warning("%s It goes on elsewhere.", exc)
         except Exception:
             # The lease ends by itself and somebody tries again.
@@ -143,7 +148,7 @@ class Dispatcher:
         except db_exc.DBError as exc:
             LOG.warning("Work on %s broke off: %s", lease.claim.uuid, exc)
             self._handler.set_aside(
-                lease, f"The database failed: {exc}", counted=False
+                lease, f"The database failed: {_cause(exc)}", counted=False
             )
         except Exception as exc:
             LOG.exception("Work on %s broke", lease.claim.uuid)
@@ -152,3 +157,8 @@ class Dispatcher:
                 f"Unexpected error: {type(exc).__name__}: {exc}",
                 counted=True,
             )
+
+
+def _cause(exc: db_exc.DBError) -> str:
+    """Return what the database said, without the statement and its values."""
+    return str(exc.inner_exception or exc).splitlines()[0]

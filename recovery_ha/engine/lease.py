@@ -1,11 +1,14 @@
 """Keeping leases alive, and knowing when one can no longer be relied on."""
 
+import contextlib
 import logging
 import threading
 import time
+from collections.abc import Iterator
 
 from oslo_db import exception as db_exc
 
+from recovery_ha import metrics
 from recovery_ha.context import RequestContext
 from recovery_ha.db import work
 from recovery_ha.domain import errors
@@ -32,6 +35,8 @@ class Lease:
         self._deadline = deadline
         self._lost = False
         self._stopping = False
+        self._action: str | None = None
+        self._undoing = threading.local()
         self._changed = threading.Event()
 
     def prolong(self, deadline: float) -> None:
@@ -48,6 +53,22 @@ class Lease:
         self._stopping = True
         self._changed.set()
 
+    def interrupt(self, action: str) -> None:
+        """Have the work do what an operator wants at its next safe point."""
+        if self._action is None:
+            self._action = action
+            self._changed.set()
+
+    @contextlib.contextmanager
+    def undoing(self) -> Iterator[None]:
+        """Let this thread undo things although it has been interrupted."""
+        before = getattr(self._undoing, "on", False)
+        self._undoing.on = True
+        try:
+            yield
+        finally:
+            self._undoing.on = before
+
     @property
     def remaining(self) -> float:
         """Seconds for which the lease is safe; 0 or less when it is not."""
@@ -62,6 +83,7 @@ class Lease:
 
         :raises errors.LeaseLost: somebody else may own it.
         :raises errors.EngineStopping: this engine is to stop.
+        :raises errors.RecoveryInterrupted: an operator wants something else.
         """
         if self.remaining <= 0:
             raise errors.LeaseLost(
@@ -70,17 +92,22 @@ class Lease:
             )
         if self._stopping:
             raise errors.EngineStopping("The engine is stopping.")
+        if self._action and not getattr(self._undoing, "on", False):
+            raise errors.RecoveryInterrupted(self._action)
 
     def wait(self, seconds: float) -> None:
         """Sleep, but no longer than the work may be acted on.
 
-        :raises errors.LeaseLost: see :meth:`check`.
-        :raises errors.EngineStopping: see :meth:`check`.
+        :raises errors.LeaseLost: (or another) see :meth:`check`.
         """
         end = time.monotonic() + seconds
         self.check()
         while (left := end - time.monotonic()) > 0:
-            self._changed.wait(min(left, max(self.remaining, 0.0) + 0.01))
+            pause = min(left, max(self.remaining, 0.0) + 0.01)
+            if self._changed.is_set():  # and yet it may go on: it is undoing
+                time.sleep(min(pause, 0.1))
+            else:
+                self._changed.wait(pause)
             self.check()
 
 
@@ -106,6 +133,7 @@ class LeaseKeeper:
         self._leases: dict[tuple[str, int], Lease] = {}
         self._lock = threading.Lock()
         self._stopped = threading.Event()
+        self._asked = threading.Event()
         self._thread = threading.Thread(
             target=self._run, name="lease-keeper", daemon=True
         )
@@ -119,18 +147,29 @@ class LeaseKeeper:
         lease = Lease(claim, safe_until(asked_at, self.lease_seconds))
         with self._lock:
             self._leases[claim.uuid, claim.epoch] = lease
+        metrics.work_owned(self.count())
         return lease
 
     def drop(self, lease: Lease) -> None:
         """Stop renewing; the work has been given back or lost."""
         with self._lock:
             self._leases.pop((lease.claim.uuid, lease.claim.epoch), None)
+        metrics.work_owned(self.count())
         lease.lose()
+
+    def wake(self) -> None:
+        """Renew now: an operator may have asked for something."""
+        self._asked.set()
 
     def stop_work(self) -> None:
         """Have all owned work end at its next safe point."""
         for lease in self._held():
             lease.stop()
+
+    def report(self) -> str:
+        """Return what is owned, in words; safe in a signal handler."""
+        held = list(self._leases)
+        return "\n".join(f"{uuid} epoch {n}" for uuid, n in held) or "nothing"
 
     def count(self) -> int:
         """Return how many pieces of work are owned."""
@@ -139,6 +178,7 @@ class LeaseKeeper:
     def close(self) -> None:
         """Stop renewing anything."""
         self._stopped.set()
+        self._asked.set()
         self._thread.join(timeout=self.lease_seconds)
 
     def _held(self) -> list[Lease]:
@@ -146,8 +186,10 @@ class LeaseKeeper:
             return list(self._leases.values())
 
     def _run(self) -> None:
-        while not self._stopped.wait(self.lease_seconds / 3):
-            while not self._renew():
+        while not self._stopped.is_set():
+            self._asked.wait(self.lease_seconds / 3)
+            self._asked.clear()
+            while not self._stopped.is_set() and not self._renew():
                 # The database does not answer: ask again before the leases
                 # run out, but leave it the room to recover.
                 if self._stopped.wait(self.lease_seconds / 10):
@@ -160,7 +202,11 @@ class LeaseKeeper:
         asked_at = time.monotonic()
         try:
             owned = work.renew(
-                self._ctx, WorkKind.RECOVERY, self.owner, self.lease_seconds
+                self._ctx,
+                WorkKind.RECOVERY,
+                self.owner,
+                self.lease_seconds,
+                [(lease.claim.uuid, lease.claim.epoch) for lease in held],
             )
         except (db_exc.DBError, errors.DatabaseUnavailable) as exc:
             LOG.warning("Leases were not renewed: %s", exc)
@@ -173,6 +219,9 @@ class LeaseKeeper:
         for lease in held:
             if (lease.claim.uuid, lease.claim.epoch) in owned:
                 lease.prolong(deadline)
+                action = owned[lease.claim.uuid, lease.claim.epoch]
+                if action is not None:
+                    lease.interrupt(action)
             elif lease in self._held():
                 LOG.info(
                     "%s %s is not owned by this engine any more.",

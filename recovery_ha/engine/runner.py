@@ -5,7 +5,6 @@ the uuid of the work, each attempt is one flow detail in it. An attempt that
 was interrupted goes on where its last finished task ended.
 """
 
-import enum
 import functools
 import logging
 import warnings
@@ -22,30 +21,41 @@ from taskflow.persistence.backends import impl_sqlalchemy
 
 from recovery_ha.db.session import Database
 from recovery_ha.domain import errors
+from recovery_ha.domain.stages import StageState
 from recovery_ha.engine.lease import Lease
 from recovery_ha.plugin import RecoveryTask, TaskFailed
 
 LOG = logging.getLogger(__name__)
 
 
-class FlowState(enum.Enum):
-    """What is known of an attempt before it is run."""
-
-    OPEN = "open"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-
-
 @dataclass(frozen=True, slots=True)
 class FlowOutcome:
-    """How an attempt ended.
+    """How a flow ended.
 
     :ivar failure: None when it succeeded, else why it did not.
     :ivar outage: it failed because a neighbour did not answer.
+    :ivar nothing: it found that there is nothing to recover.
     """
 
     failure: str | None
     outage: bool = False
+    nothing: errors.NothingToRecover | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRun:
+    """A flow that was begun, as it is on record.
+
+    :ivar meta: what it was begun with.
+    :ivar results: what each task that has succeeded returned, by task name.
+    :ivar failure: why it failed.
+    """
+
+    uuid: str
+    meta: dict[str, Any]
+    state: StageState
+    results: dict[str, Any]
+    failure: str | None
 
 
 class _Backend(impl_sqlalchemy.SQLAlchemyBackend):
@@ -113,8 +123,29 @@ _retry = oslo_db_api.wrap_db_retry(
 )
 
 
+def _on_record(detail: models.FlowDetail) -> FlowRun:
+    state = StageState.OPEN
+    if detail.state == states.SUCCESS:
+        state = StageState.SUCCEEDED
+    elif detail.state in (states.REVERTED, states.FAILURE):
+        state = StageState.FAILED
+    failures = [atom.failure for atom in detail if atom.failure]
+    said = dict.fromkeys(failure.exception_str for failure in failures)
+    return FlowRun(
+        detail.uuid,
+        dict(detail.meta or {}),
+        state,
+        {
+            atom.name: atom.results
+            for atom in detail
+            if atom.state == states.SUCCESS
+        },
+        "; ".join(said) or None,
+    )
+
+
 class FlowRunner:
-    """Runs flows and knows how their earlier attempts ended."""
+    """Runs flows and knows how earlier ones ended."""
 
     def __init__(self, database: Database) -> None:
         """Share the service's database engine with taskflow."""
@@ -122,19 +153,14 @@ class FlowRunner:
             {"connection": str(database.engine.url)}, engine=database.engine
         )
 
-    def state(self, flow_uuid: str) -> FlowState:
-        """Return how far the attempt with that flow uuid came."""
+    def runs(self, work_uuid: str) -> list[FlowRun]:
+        """Return the flows of a piece of work, in the order of beginning."""
         try:
-            detail = self._backend.get_connection().get_flow_details(
-                flow_uuid, lazy=True
-            )
+            book = self._backend.get_connection().get_logbook(work_uuid)
         except tf_exc.NotFound:
-            return FlowState.OPEN
-        if detail.state == states.SUCCESS:
-            return FlowState.SUCCEEDED
-        if detail.state in (states.REVERTED, states.FAILURE):
-            return FlowState.FAILED
-        return FlowState.OPEN
+            return []
+        found = [_on_record(detail) for detail in book]
+        return sorted(found, key=lambda run: int(run.meta.get("number", 0)))
 
     def run(
         self,
@@ -142,14 +168,16 @@ class FlowRunner:
         *,
         kind: str,
         flow_uuid: str,
-        attempt: int,
+        meta: Mapping[str, Any],
         tasks: Sequence[RecoveryTask],
         inputs: Mapping[str, Any],
     ) -> FlowOutcome:
-        """Run an attempt to its end, from where it stands.
+        """Run a flow to its end, from where it stands.
 
         :param kind: ``host`` and so on; it names logbook and flow.
-        :param attempt: its number, from 1, if it has to be begun.
+        :param meta: kept with the flow if it has to be begun: ``attempt``
+            from 1, ``number`` among the flows of the work from 1, and
+            whatever the caller wants to find again.
         :param tasks: in the order in which they run.
         :param inputs: by name, what no task provides.
         :raises errors.LeaseLost: somebody else goes on with it.
@@ -163,7 +191,7 @@ class FlowRunner:
             lease.claim.uuid,
             flow_uuid,
             kind,
-            {"attempt": attempt, "order": [task.name for task in tasks]},
+            {**meta, "order": [task.name for task in tasks]},
         )
         with warnings.catch_warnings():
             engine = engines.load(
@@ -221,6 +249,10 @@ class FlowRunner:
         ) as exc:
             raised = exc
         lease.check()
+        if isinstance(raised, errors.HostTakenOver):
+            raise raised
+        if isinstance(raised, errors.NothingToRecover):
+            return FlowOutcome(None, nothing=raised)
         if isinstance(raised, TaskFailed):
             cause = raised.__cause__
             if not isinstance(cause, errors.RecoveryHAError):

@@ -8,7 +8,9 @@ from oslo_config import cfg
 from oslo_service import service
 from oslo_utils import uuidutils
 
+from recovery_ha import guru
 from recovery_ha.clients.compute import Nova
+from recovery_ha.clients.events import Emitter
 from recovery_ha.context import internal_context
 from recovery_ha.db.session import Database
 from recovery_ha.domain import errors
@@ -16,9 +18,10 @@ from recovery_ha.engine.dispatcher import Dispatcher
 from recovery_ha.engine.endpoints import make_server
 from recovery_ha.engine.lease import LeaseKeeper
 from recovery_ha.engine.periodic import Periodic
-from recovery_ha.engine.plugins import load_flow
+from recovery_ha.engine.plugins import load_flows
 from recovery_ha.engine.recovery.handler import RecoveryHandler
 from recovery_ha.engine.runner import FlowRunner
+from recovery_ha.engine.telling import Teller
 
 LOG = logging.getLogger(__name__)
 
@@ -37,10 +40,15 @@ class Engine:
         self._conf = conf
         self.host: str = conf.engine.host or socket.gethostname()
         ctx = internal_context(database)
-        host_tasks = load_flow(conf, "host_auto_failure_recovery_tasks")
         nova = Nova(conf)
+        self._events = Emitter(conf, "recovery-ha-engine", self.host)
         handler = RecoveryHandler(
-            conf, ctx, nova, FlowRunner(database), host_tasks
+            conf,
+            ctx,
+            nova,
+            FlowRunner(database),
+            load_flows(conf),
+            Teller(self._events),
         )
         threading.Thread(
             target=_greet, args=(nova,), name="greet-nova", daemon=True
@@ -49,6 +57,7 @@ class Engine:
         # it takes over like anybody else, when the lease has ended.
         owner = f"{self.host}:{uuidutils.generate_uuid()}"
         self._keeper = LeaseKeeper(ctx, owner, conf.engine.lease_seconds)
+        guru.register_section("Owned work", self._keeper.report)
         self._periodic = Periodic(ctx)
         self._dispatcher = Dispatcher(
             ctx,
@@ -61,6 +70,7 @@ class Engine:
 
     def wake(self) -> None:
         """Look for work now; returns at once."""
+        self._keeper.wake()
         self._dispatcher.wake()
 
     def stop(self) -> None:
@@ -68,6 +78,7 @@ class Engine:
         self._dispatcher.stop(self._conf.engine.stop_timeout)
         self._periodic.stop()
         self._keeper.close()
+        self._events.stop()
         LOG.info("Engine %s has stopped.", self.host)
 
 
@@ -119,12 +130,13 @@ def run(conf: cfg.ConfigOpts, database: Database) -> int:
     :returns: the exit status.
     :raises errors.InvalidConfiguration: see :class:`Engine`.
     """
-    launcher = service.Launcher(conf, restart_method="mutate")
-    engine = EngineService(conf, database)
     ended = threading.Event()
+    # First of all: what a starting engine owns already, it must hand over.
     signals = service.SignalHandler()
     signals.add_handlers(("SIGTERM", "SIGINT"), lambda *_: ended.set())
     signals.add_handler("SIGHUP", lambda *_: conf.mutate_config_files())
+    launcher = service.Launcher(conf, restart_method="mutate")
+    engine = EngineService(conf, database)
     launcher.launch_service(engine)
     ended.wait()
     engine.stop()

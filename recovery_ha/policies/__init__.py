@@ -8,6 +8,7 @@ from recovery_ha.policies import (
     hosts,
     notifications,
     segments,
+    transactions,
     versions,
     vmoves,
 )
@@ -24,6 +25,7 @@ def list_rules(auditor: str = base.AUDITOR) -> list[policy.RuleDefault]:
         *hosts.RULES,
         *notifications.RULES,
         *vmoves.RULES,
+        *transactions.RULES,
         *extensions.RULES,
         *versions.RULES,
     ]

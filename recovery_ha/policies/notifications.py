@@ -11,6 +11,8 @@ _NAME = "os_masakari_api:notifications:"
 INDEX = f"{_NAME}index"
 DETAIL = f"{_NAME}detail"
 CREATE = f"{_NAME}create"
+EVENTS = "recovery_ha:notifications:events"
+DECISIONS = "recovery_ha:notifications:decisions"
 
 RULES = [
     documented(
@@ -24,6 +26,18 @@ RULES = [
     ),
     documented(
         CREATE, REPORTER, "Report a failure.", ("POST", "/notifications")
+    ),
+    documented(
+        EVENTS,
+        CLOUD_READER,
+        "Follow the recovery of a notification.",
+        ("GET", "/notifications/{notification_id}/events"),
+    ),
+    documented(
+        DECISIONS,
+        CLOUD_READER,
+        "Show what gates decided about a notification.",
+        ("GET", "/notifications/{notification_id}/decisions"),
     ),
     discoverable("notifications", CLOUD_READER),
 ]

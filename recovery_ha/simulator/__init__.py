@@ -1,4 +1,4 @@
-"""A simulated OpenStack: Keystone, Nova, Placement and Aodh over HTTP.
+"""A simulated OpenStack: Keystone, Nova, Placement, Glance and Aodh over HTTP.
 
 It behaves as a cloud does when hosts die, and can be told to misbehave. It is
 a product of its own and imports nothing else of the service.

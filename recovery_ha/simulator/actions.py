@@ -45,6 +45,7 @@ class Rule:
     :param name: what Nova's messages call it
     :param vm_states: the states it is allowed in; empty means all
     :param task_states: likewise; None means all
+    :param launched: whether the server must have run once
     :param locked: whether it is allowed, to all, on a locked server
     :param admin: whether it needs the admin role
     """
@@ -52,6 +53,7 @@ class Rule:
     name: str
     vm_states: frozenset[str]
     task_states: frozenset[str | None] | None = NO_TASK
+    launched: bool = True
     locked: bool = False
     admin: bool = False
 
@@ -83,10 +85,14 @@ RULES: dict[str, Rule] = {
     "confirmResize": _rule("confirmResize", "resized"),
     "revertResize": _rule("revertResize", "resized"),
     "evacuate": Rule("evacuate", ANY, None, locked=True, admin=True),
-    "lock": Rule("lock", ANY, None, locked=True),
-    "unlock": Rule("unlock", ANY, None, locked=True),
-    "os-resetState": Rule("os-resetState", ANY, None, locked=True, admin=True),
+    "lock": Rule("lock", ANY, None, launched=False, locked=True),
+    "unlock": Rule("unlock", ANY, None, launched=False, locked=True),
+    "os-resetState": Rule(
+        "os-resetState", ANY, None, launched=False, locked=True, admin=True
+    ),
 }
+# Where the name that Nova records is not the one of its messages.
+RECORDED = {"os-migrateLive": "live-migration", "os-resetState": "resetState"}
 
 
 def check(action: str, server: Server, *, admin: bool) -> None:
@@ -107,6 +113,8 @@ def check(action: str, server: Server, *, admin: bool) -> None:
         and server.task_state not in rule.task_states
     ):
         wrong = f"task_state {server.task_state}"
+    elif rule.launched and server.launched is None:
+        wrong = "launched_at None"
     if wrong is not None:
         raise Conflict(
             f"Cannot '{rule.name}' instance {server.uuid} while it is in "
@@ -121,7 +129,8 @@ class Outcome:
     :param task_state: shown while it is under way
     :param vm_state: shown afterwards
     :param power_state: shown afterwards
-    :param needs_guest: it fails silently when the host has lost the guest
+    :param needs_guest: it fails silently when the host has lost a guest that
+        Nova believes to run
     """
 
     task_state: str
@@ -174,6 +183,21 @@ class Actions:
         )
         self._computes.send(compute, work)
 
+    def crash(self, server: Server, *, noticed: bool) -> None:
+        """Let the guest of a server end.
+
+        :param noticed: have Nova see it and stop the server, by itself, as
+            its power-state sync does; else it stays active, and shut down
+        """
+        compute = self._computes.get(server.host or "")
+        compute.guests.discard(server.uuid)
+        server.power_state = SHUTDOWN
+        server.updated = now()
+        if noticed:
+            server.vm_state = "stopped"
+            server.task_state = None
+            server.record("stop")
+
     def _finish(
         self, server: Server, compute: Compute, outcome: Outcome
     ) -> None:
@@ -185,10 +209,12 @@ class Actions:
             return
         server.task_state = None
         server.updated = now()
-        if outcome.needs_guest and server.uuid not in compute.guests:
+        lost = server.uuid not in compute.guests
+        if outcome.needs_guest and lost and server.power_state == RUNNING:
             return
         server.vm_state = outcome.vm_state
         server.power_state = outcome.power_state
         if outcome.vm_state == "active":
             server.fault = None
-        compute.guests.add(server.uuid)
+        if outcome.power_state != SHUTDOWN:
+            compute.guests.add(server.uuid)

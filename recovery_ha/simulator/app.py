@@ -16,6 +16,7 @@ from recovery_ha.simulator import (
     compute_api,
     control_api,
     identity_api,
+    image_api,
     placement_api,
 )
 from recovery_ha.simulator.errors import Forbidden, SimulatorError
@@ -41,6 +42,7 @@ SERVICES: tuple[Service, ...] = (
     identity_api.SERVICE,
     compute_api.SERVICE,
     placement_api.SERVICE,
+    image_api.SERVICE,
     alarm_api.SERVICE,
     control_api.SERVICE,
 )
@@ -210,6 +212,7 @@ class Application:
         except SimulatorError as error:
             return _error(service, error.status, error.message, version)
         headers = service.headers(version)
+        headers["x-openstack-request-id"] = context.request_id
         if more:
             headers |= more[0]
         return _json(status, body, headers)

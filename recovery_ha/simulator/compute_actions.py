@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from recovery_ha.simulator import actions
-from recovery_ha.simulator.compute_servers import server_of
+from recovery_ha.simulator.compute_servers import record, server_of
 from recovery_ha.simulator.compute_service import ROUTES
 from recovery_ha.simulator.errors import BadRequest, Forbidden
 from recovery_ha.simulator.records import Server, now
@@ -16,7 +16,7 @@ STATES = ("active", "error")
 
 @ROUTES.add("POST", "/servers/<server_id>/action")
 def act(context: Context) -> Answer:
-    """Carry out the action that the body names."""
+    """Carry out the action that the body names, and record it."""
     server, body = server_of(context), context.body
     if not isinstance(body, dict) or len(body) != 1:
         raise BadRequest("Malformed request body")
@@ -30,10 +30,13 @@ def act(context: Context) -> Answer:
         )
     handler = _HANDLERS.get(name)
     if handler is not None:
-        return handler(context, server, given)
-    actions.check(name, server, admin=context.caller.admin)
-    context.world.actions.act(name, server)
-    return 202, None
+        answer = handler(context, server, given)
+    else:
+        actions.check(name, server, admin=context.caller.admin)
+        context.world.actions.act(name, server)
+        answer = 202, None
+    record(context, server, actions.RECORDED.get(name, rule.name))
+    return answer
 
 
 def _fields(name: str, given: Any, allowed: frozenset[str]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Any
 from recovery_ha.simulator import (
     compute_actions,
     compute_groups,
+    compute_history,
     compute_hosts,
     compute_servers,
 )
@@ -17,7 +18,13 @@ from recovery_ha.simulator.compute_service import (
 from recovery_ha.simulator.routing import Answer, Context
 
 # Importing a module is what adds its routes.
-PARTS = (compute_actions, compute_groups, compute_hosts, compute_servers)
+PARTS = (
+    compute_actions,
+    compute_groups,
+    compute_history,
+    compute_hosts,
+    compute_servers,
+)
 
 __all__ = ["PARTS", "SERVICE"]
 

@@ -95,15 +95,16 @@ def delete_aggregate(context: Context) -> Answer:
 @ROUTES.add("POST", "/os-aggregates/<int:number>/action", admin=True)
 def act_on_aggregate(context: Context) -> Answer:
     """Add or remove a host, or set metadata."""
-    aggregate = _aggregate(context)
     if not isinstance(context.body, dict) or len(context.body) != 1:
         raise BadRequest("Malformed request body")
     name = next(iter(context.body))
     given = context.object(name)
+    if name == "remove_host":
+        aggregate = _remove_host(context, str(given.get("host")))
+        return 200, {"aggregate": views.aggregate(context, aggregate)}
+    aggregate = _aggregate(context)
     if name == "add_host":
         _add_host(context, aggregate, str(given.get("host")))
-    elif name == "remove_host":
-        _remove_host(aggregate, str(given.get("host")))
     elif name == "set_metadata":
         for key, value in (given.get("metadata") or {}).items():
             if value is None:
@@ -121,15 +122,54 @@ def _add_host(context: Context, aggregate: Aggregate, host: str) -> None:
         raise NotFound(f"Compute host {host} could not be found.")
     if host in aggregate.hosts:
         raise Conflict(f"Aggregate {aggregate.id} already has host {host}.")
+    zone = aggregate.availability_zone
+    others = _other_zones(context, aggregate, host)
+    if zone:
+        refused = f"Cannot add host to aggregate {aggregate.id}. Reason: "
+        if others - {zone}:
+            raise Conflict(
+                f"{refused}One or more hosts already in availability zone(s) "
+                f"{sorted(others - {zone})}."
+            )
+        if not others:
+            _require_empty(context, host, refused)
     aggregate.hosts.append(host)
+    aggregate.updated_at = now()
 
 
-def _remove_host(aggregate: Aggregate, host: str) -> None:
-    if host not in aggregate.hosts:
-        raise NotFound(
-            f"Cannot remove host {host} in aggregate {aggregate.id}"
-        )
+def _remove_host(context: Context, host: str) -> Aggregate:
+    number = context.params["number"]
+    aggregate = context.world.aggregates.get(number)
+    # Nova says the same of an aggregate that is not there.
+    if aggregate is None or host not in aggregate.hosts:
+        raise NotFound(f"Cannot remove host {host} in aggregate {number}")
+    zone = aggregate.availability_zone
+    if zone and not _other_zones(context, aggregate, host):
+        refused = f"Cannot remove host from aggregate {number}. Reason: "
+        _require_empty(context, host, refused)
     aggregate.hosts.remove(host)
+    aggregate.updated_at = now()
+    return aggregate
+
+
+def _other_zones(
+    context: Context, aggregate: Aggregate, host: str
+) -> set[str]:
+    """Return the zones that a host has from its other aggregates."""
+    return {
+        one.availability_zone
+        for one in context.world.aggregates.values()
+        if one is not aggregate and one.availability_zone and host in one.hosts
+    }
+
+
+def _require_empty(context: Context, host: str, refused: str) -> None:
+    servers = sum(one.host == host for one in context.world.servers.values())
+    if servers:
+        raise Conflict(
+            f"{refused}The availability zone of the host would change but the "
+            f"host already has {servers} instance(s)."
+        )
 
 
 @ROUTES.add("GET", "/os-server-groups")

@@ -9,7 +9,6 @@ from recovery_ha.simulator.compute_service import (
     ROUTES,
     page,
     read_time,
-    stamp,
     truth,
 )
 from recovery_ha.simulator.errors import BadRequest, NotFound
@@ -30,15 +29,25 @@ EQUAL = {
 FOR_ADMIN = frozenset({"host", "task_state"})
 
 
-def server_of(context: Context) -> Server:
+def server_of(context: Context, *, deleted: bool = False) -> Server:
     """Return the server that the path names.
 
+    :param deleted: it may be one that is deleted
     :raises NotFound: there is none, or not for this caller
     """
-    server = context.world.server(context.params["server_id"])
+    wanted = context.params["server_id"]
+    gone = context.world.deleted.get(wanted) if deleted else None
+    server = gone or context.world.server(wanted)
     if not _visible(context, server):
         raise NotFound(f"Instance {server.uuid} could not be found.")
     return server
+
+
+def record(context: Context, server: Server, action: str) -> None:
+    """Remember what the caller does to a server."""
+    caller = context.caller
+    project = caller.project.id if caller.project else None
+    server.record(action, context.request_id, caller.user.id, project)
 
 
 def _visible(context: Context, server: Server) -> bool:
@@ -161,6 +170,7 @@ def create_server(context: Context) -> Answer:
     server.image_id = body.get("imageRef") or None
     server.description = body.get("description")
     server.group = group
+    record(context, server, "create")
     world.boot(server, host, zone)
     return 202, {
         "server": {
@@ -211,7 +221,9 @@ def update_server(context: Context) -> Answer:
 @ROUTES.add("DELETE", "/servers/<server_id>")
 def delete_server(context: Context) -> Answer:
     """Delete a server at once."""
-    context.world.delete_server(server_of(context))
+    server = server_of(context)
+    record(context, server, "delete")
+    context.world.delete_server(server)
     return 204, None
 
 
@@ -256,36 +268,3 @@ def delete_metadata_item(context: Context) -> Answer:
         raise NotFound("Metadata item was not found")
     del server.metadata[key]
     return 204, None
-
-
-@ROUTES.add("GET", "/servers/<server_id>/migrations", admin=True)
-def list_live_migrations(context: Context) -> Answer:
-    """List the live migrations of a server that are under way."""
-    server = server_of(context)
-    return 200, {
-        "migrations": [
-            {
-                "id": migration.id,
-                "uuid": migration.uuid,
-                "server_uuid": server.uuid,
-                "source_compute": migration.source_compute,
-                "source_node": migration.source_node,
-                "dest_compute": migration.dest_compute,
-                "dest_node": migration.dest_node,
-                "dest_host": None,
-                "status": migration.status,
-                "created_at": stamp(migration.created_at),
-                "updated_at": stamp(migration.updated_at),
-            }
-            for migration in context.world.moves.in_progress(server)
-        ]
-    }
-
-
-@ROUTES.add(
-    "DELETE", "/servers/<server_id>/migrations/<int:number>", admin=True
-)
-def abort_live_migration(context: Context) -> Answer:
-    """Abort a live migration."""
-    context.world.moves.abort(server_of(context), context.params["number"])
-    return 202, None

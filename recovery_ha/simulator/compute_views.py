@@ -244,6 +244,8 @@ def hypervisor(
 def _load(context: Context, compute: Compute) -> dict[str, Any]:
     used = context.world.allocations.used(compute.host)
     total = compute.inventory
+    # A host without disks of its own offers none in Placement.
+    disk, disk_used = total.get("DISK_GB", 0), used.get("DISK_GB", 0)
     servers = context.world.servers.values()
     return {
         "vcpus": total["VCPU"],
@@ -251,10 +253,10 @@ def _load(context: Context, compute: Compute) -> dict[str, Any]:
         "memory_mb": total["MEMORY_MB"],
         "memory_mb_used": used["MEMORY_MB"],
         "free_ram_mb": total["MEMORY_MB"] - used["MEMORY_MB"],
-        "local_gb": total["DISK_GB"],
-        "local_gb_used": used["DISK_GB"],
-        "free_disk_gb": total["DISK_GB"] - used["DISK_GB"],
-        "disk_available_least": total["DISK_GB"] - used["DISK_GB"],
+        "local_gb": disk,
+        "local_gb_used": disk_used,
+        "free_disk_gb": disk - disk_used,
+        "disk_available_least": disk - disk_used,
         "current_workload": 0,
         "running_vms": sum(one.host == compute.host for one in servers),
         "cpu_info": {} if context.has(28) else "{}",

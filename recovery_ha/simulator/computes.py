@@ -80,6 +80,23 @@ class Computes:
         self._by_host[host] = compute
         return compute
 
+    def set_inventory(self, host: str, **amounts: int | None) -> Compute:
+        """Set what a host offers in Placement; its servers stay.
+
+        :param amounts: by VCPU, MEMORY_MB and DISK_GB; None offers none of
+            it, as a host does whose disks are on shared storage
+        :raises NotFound: there is no such host
+        """
+        compute = self.get(host)
+        given = compute.inventory | amounts
+        compute.inventory = {
+            name: amount
+            for name, amount in given.items()
+            if amount is not None
+        }
+        compute.generation += 1
+        return compute
+
     def remove(self, host: str) -> None:
         """Take a host out of the cloud; what it was doing is lost.
 

@@ -9,6 +9,7 @@ from typing import Any
 from werkzeug.wrappers import Request
 
 from recovery_ha.simulator.errors import BadRequest, NotFound
+from recovery_ha.simulator.images import Image
 from recovery_ha.simulator.records import Compute, Server
 from recovery_ha.simulator.routing import (
     Answer,
@@ -20,7 +21,8 @@ from recovery_ha.simulator.routing import (
 
 ROUTES = Routes()
 CONTROLS = ("kill", "start", "freeze", "thaw")
-FAILING = ("identity", "compute", "placement", "alarm")
+FAILING = ("identity", "compute", "placement", "image", "alarm")
+CAPACITIES = {"vcpus": "VCPU", "memory_mb": "MEMORY_MB", "disk_gb": "DISK_GB"}
 
 
 def _negotiate(request: Request) -> Version:
@@ -81,6 +83,21 @@ def add_compute(context: Context) -> Answer:
     return 201, _compute(context, compute)
 
 
+@ROUTES.add("PUT", "/computes/<host>", public=True)
+def set_compute(context: Context) -> Answer:
+    """Set what a host offers in Placement."""
+    amounts = {}
+    for name, amount in _body(context).items():
+        if name not in CAPACITIES or not isinstance(amount, int | None):
+            raise BadRequest(f"{name} cannot be set to {amount!r}")
+        amounts[CAPACITIES[name]] = amount
+    if amounts.get("VCPU", 1) is None or amounts.get("MEMORY_MB", 1) is None:
+        raise BadRequest("Only disk_gb can be null")
+    host = context.params["host"]
+    compute = context.world.set_capacity(host, **amounts)
+    return 200, _compute(context, compute)
+
+
 @ROUTES.add("DELETE", "/computes/<host>", public=True)
 def remove_compute(context: Context) -> Answer:
     """Remove a host without servers."""
@@ -106,6 +123,7 @@ def _compute(context: Context, compute: Compute) -> dict[str, Any]:
         "up": world.computes.up(compute),
         "forced_down": compute.forced_down,
         "disabled": compute.disabled,
+        "inventory": compute.inventory,
         "servers": sorted(
             one.uuid
             for one in world.servers.values()
@@ -148,6 +166,58 @@ def set_server(context: Context) -> Answer:
     return 200, _server(context.world.set_server(server_id, **_body(context)))
 
 
+@ROUTES.add("POST", "/servers/<server_id>/crash", public=True)
+def crash_server(context: Context) -> Answer:
+    """Let the guest of a server end, noticed by Nova or not."""
+    server_id = context.params["server_id"]
+    noticed = bool(_body(context).get("noticed"))
+    context.world.crash(server_id, noticed=noticed)
+    return 200, _server(context.world.server(server_id))
+
+
+@ROUTES.add("POST", "/flavors", public=True)
+def add_flavor(context: Context) -> Answer:
+    """Add a size of servers."""
+    try:
+        flavor = context.world.add_flavor(**_body(context))
+    except TypeError as error:
+        raise BadRequest(str(error)) from error
+    return 201, dataclasses.asdict(flavor)
+
+
+@ROUTES.add("POST", "/images", public=True)
+def set_image(context: Context) -> Answer:
+    """Have an image, new or changed."""
+    try:
+        image = context.world.images.set(**_body(context))
+    except TypeError as error:
+        raise BadRequest(str(error)) from error
+    return 200, _image(image)
+
+
+@ROUTES.add("GET", "/images", public=True)
+def list_images(context: Context) -> Answer:
+    """List the images."""
+    shown = [_image(image) for image in context.world.images.all()]
+    return 200, {"images": shown}
+
+
+@ROUTES.add("DELETE", "/images/<image_id>", public=True)
+def remove_image(context: Context) -> Answer:
+    """Delete an image."""
+    context.world.images.remove(context.params["image_id"])
+    return 204, None
+
+
+def _image(image: Image) -> dict[str, Any]:
+    return {
+        "id": image.id,
+        "name": image.name,
+        "properties": image.properties,
+        "tags": image.tags,
+    }
+
+
 def _server(server: Server) -> dict[str, Any]:
     fault = server.fault["message"] if server.fault else None
     names = ("uuid", "name", "host", "vm_state", "task_state", "power_state")
@@ -158,6 +228,9 @@ def _server(server: Server) -> dict[str, Any]:
         "locked": server.locked,
         "metadata": server.metadata,
         "project_id": server.project_id,
+        "user_id": server.user_id,
+        "image_id": server.image_id,
+        "flavor": dataclasses.asdict(server.flavor),
         "fault": fault,
     }
 

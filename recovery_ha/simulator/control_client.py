@@ -66,6 +66,14 @@ class ControlClient:
         """Add a host; without a name it becomes compute-N."""
         return self._call("POST", "/computes", {"host": host})
 
+    def set_compute(self, host: str, **amounts: int | None) -> Json:
+        """Set what a host offers in Placement.
+
+        :param amounts: vcpus, memory_mb, disk_gb; disk_gb None is for a host
+            whose disks are elsewhere
+        """
+        return self._call("PUT", f"/computes/{quote(host)}", amounts)
+
     def remove_compute(self, host: str) -> None:
         """Remove a host without servers."""
         self._call("DELETE", f"/computes/{quote(host)}")
@@ -92,7 +100,8 @@ class ControlClient:
         """Have servers on a host at once.
 
         :param fields: name_prefix, flavor, vm_state, task_state,
-            power_state, locked, locked_reason, metadata, project_id, …
+            power_state, locked, locked_reason, metadata, project_id,
+            user_id, image_id (None: on a volume), extra_specs, …
         :returns: their UUIDs
         """
         body = {"host": host, "count": count, **fields}
@@ -107,6 +116,39 @@ class ControlClient:
     def set_server(self, uuid: str, **fields: Any) -> Json:
         """Set what Nova says of a server, for example its vm_state."""
         return self._call("PUT", f"/servers/{quote(uuid)}", fields)
+
+    def crash(self, uuid: str, *, noticed: bool = False) -> Json:
+        """Let the guest of a server end.
+
+        :param noticed: have Nova see it and stop the server, by itself, as
+            its power-state sync does; else it stays active, and shut down
+        """
+        body = {"noticed": noticed}
+        return self._call("POST", f"/servers/{quote(uuid)}/crash", body)
+
+    def add_flavor(self, name: str, **fields: Any) -> Json:
+        """Add a size of servers.
+
+        :param fields: vcpus, ram (MiB), disk (GiB), extra_specs
+        """
+        return self._call("POST", "/flavors", {"name": name, **fields})
+
+    def images(self) -> list[Json]:
+        """Return the images; the first is the one that servers have."""
+        found: list[Json] = self._call("GET", "/images")["images"]
+        return found
+
+    def set_image(self, image_id: str | None = None, **fields: Any) -> Json:
+        """Have an image with these properties and tags and no others.
+
+        :param image_id: of the one to change; None makes a new one
+        :param fields: properties, tags, name
+        """
+        return self._call("POST", "/images", {"image_id": image_id, **fields})
+
+    def remove_image(self, image_id: str) -> None:
+        """Delete an image; its servers stay."""
+        self._call("DELETE", f"/images/{quote(image_id)}")
 
     def add_fault(self, **fields: Any) -> int:
         """Set a fault and return its number.

@@ -150,7 +150,7 @@ class Evacuations:
     ) -> Compute:
         if force and host is not None:
             destination = self._computes.get(host)
-            self._allocations.claim(server.uuid, host, server.flavor)
+            self._allocations.claim(server, host)
             return destination
         return self._scheduler.choose(server, only=host, exclude=server.host)
 

@@ -18,7 +18,7 @@ class Fault:
 
     :param kind: `http` meets requests, `rebuild` evacuations and `migration`
         live migrations
-    :param service: identity, compute, placement or alarm
+    :param service: identity, compute, placement, image or alarm
     :param method: an HTTP method
     :param path: a regular expression, searched in the path behind the
         service's prefix

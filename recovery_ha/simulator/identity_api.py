@@ -213,6 +213,7 @@ def _catalog(context: Context) -> list[dict[str, Any]]:
         ("identity", "keystone", f"{root}/identity/v3"),
         ("compute", "nova", f"{root}/compute/v2.1"),
         ("placement", "placement", f"{root}/placement"),
+        ("image", "glance", f"{root}/image"),
         ("alarming", "aodh", f"{root}/alarm"),
         ("instance-ha", "masakari", settings.instance_ha_url),
     )

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable
 from recovery_ha.simulator.computes import Computes
 from recovery_ha.simulator.records import (
     Compute,
-    Flavor,
     Server,
     ServerGroup,
 )
@@ -42,11 +41,20 @@ class Allocations:
             if host in hosts
         }
 
-    def claim(self, consumer: str, host: str, flavor: Flavor) -> None:
-        """Give the consumer what a server of this flavor needs."""
-        hosts = self._by_consumer.setdefault(consumer, {})
+    def claim(self, server: Server, host: str) -> None:
+        """Give a server what it needs, as far as the host offers it.
+
+        What the host does not offer, such as disks where storage is shared,
+        is taken from elsewhere.
+        """
+        offered = self._computes.get(host).inventory
+        hosts = self._by_consumer.setdefault(server.uuid, {})
         self._count(host, hosts.get(host, {}), -1)
-        hosts[host] = flavor.resources
+        hosts[host] = {
+            name: amount
+            for name, amount in server.resources.items()
+            if name in offered
+        }
         self._count(host, hosts[host], 1)
 
     def release(self, consumer: str, host: str | None) -> None:
@@ -77,8 +85,10 @@ class Allocations:
         """Return whether a host has room for these resources."""
         used = self.used(compute.host)
         return all(
-            used.get(name, 0) + amount <= capacity(compute, name)
+            used[name] + amount <= capacity(compute, name)
+            and amount <= compute.inventory[name]
             for name, amount in resources.items()
+            if name in compute.inventory
         )
 
     def _count(self, host: str, resources: dict[str, int], sign: int) -> None:
@@ -138,13 +148,13 @@ class Scheduler:
             and zone in {None, compute.zone}
             and not compute.disabled
             and self._computes.up(compute)
-            and self._allocations.fits(compute, server.flavor.resources)
+            and self._allocations.fits(compute, server.resources)
         ]
         able = self._obey_group(server, able)
         if not able:
             raise NoValidHost("There are not enough hosts available.")
         chosen = min(able, key=self._load)
-        self._allocations.claim(server.uuid, chosen.host, server.flavor)
+        self._allocations.claim(server, chosen.host)
         return chosen
 
     def _load(self, compute: Compute) -> tuple[float, int]:

@@ -171,6 +171,20 @@ class Flavor:
         return {name: amount for name, amount in amounts.items() if amount}
 
 
+@dataclasses.dataclass(frozen=True)
+class InstanceAction:
+    """What was done to a server, as Nova remembers it.
+
+    :param user_id: who asked for it; None when Nova did it by itself
+    """
+
+    action: str
+    request_id: str
+    user_id: str | None
+    project_id: str | None
+    start_time: dt.datetime
+
+
 @dataclasses.dataclass
 class Server:
     """A server as Nova's database has it."""
@@ -195,11 +209,36 @@ class Server:
     fault: dict[str, Any] | None = None
     description: str | None = None
     group: str | None = None
+    actions: list[InstanceAction] = dataclasses.field(default_factory=list)
+
+    @property
+    def resources(self) -> dict[str, int]:
+        """Return what it takes in Placement; its volumes count elsewhere."""
+        amounts = self.flavor.resources
+        if self.image_id is None:
+            amounts.pop("DISK_GB", None)
+        return amounts
 
     @property
     def status(self) -> str:
         """Return the status that Nova computes from the states."""
         return status_of(self.vm_state, self.task_state)
+
+    def record(
+        self,
+        action: str,
+        request_id: str | None = None,
+        user_id: str | None = None,
+        project_id: str | None = None,
+    ) -> None:
+        """Remember that something was done to the server.
+
+        :param request_id: None makes one up
+        """
+        request_id = request_id or f"req-{uuid.uuid4()}"
+        self.actions.append(
+            InstanceAction(action, request_id, user_id, project_id, now())
+        )
 
     def fail(self, message: str, code: int = 500) -> None:
         """Put the server in error and say why."""

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +25,7 @@ class Context:
 
     :param params: the variable parts of the path
     :param version: the microversion that was agreed on
+    :param request_id: what the service calls the request
     """
 
     world: World
@@ -34,6 +36,9 @@ class Context:
     token: Token | None = None
     version: Version = (0, 0)
     params: dict[str, Any] = dataclasses.field(default_factory=dict)
+    request_id: str = dataclasses.field(
+        default_factory=lambda: f"req-{uuid.uuid4()}"
+    )
 
     @functools.cached_property
     def root_url(self) -> str:

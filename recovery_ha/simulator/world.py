@@ -1,5 +1,6 @@
 """The whole state of the simulated cloud, guarded by one lock."""
 
+import dataclasses
 import itertools
 import threading
 import time
@@ -14,6 +15,7 @@ from recovery_ha.simulator.errors import BadRequest, Conflict, NotFound
 from recovery_ha.simulator.evacuation import Evacuations
 from recovery_ha.simulator.faults import Faults, Outages
 from recovery_ha.simulator.identity import Identity
+from recovery_ha.simulator.images import TINY, Images
 from recovery_ha.simulator.journal import Journal
 from recovery_ha.simulator.migrations import Migrations
 from recovery_ha.simulator.moves import Moves
@@ -37,12 +39,10 @@ from recovery_ha.simulator.records import (
     ServerGroup,
     Work,
     now,
-    stable_uuid,
 )
 from recovery_ha.simulator.settings import Settings
 from recovery_ha.simulator.timeline import Timeline
 
-IMAGE = stable_uuid("image", "tiny")
 FLAVORS = (
     Flavor("1", "tiny", 1, 64, 1),
     Flavor("2", "small", 2, 2048, 20),
@@ -71,6 +71,7 @@ _SETTABLE = {
     "image_id": (str, type(None)),
     "description": (str, type(None)),
     "group": (str, type(None)),
+    "extra_specs": (dict,),
     "fault": (dict, type(None)),
 }
 # As many deleted servers are kept for lists with changes-since.
@@ -96,7 +97,8 @@ class World:
         self.alarms = Alarms()
         self.servers: dict[str, Server] = {}
         self.deleted: dict[str, Server] = {}
-        self.flavors = {flavor.id: flavor for flavor in FLAVORS}
+        self.images = Images(self.identity.project("admin").id)
+        self.flavors: dict[str, Flavor] = {}
         self.aggregates: dict[int, Aggregate] = {}
         self.groups: dict[str, ServerGroup] = {}
         self.migrations = Migrations()
@@ -168,10 +170,13 @@ class World:
                 self.deleted,
                 self.aggregates,
                 self.groups,
+                self.flavors,
             ):
                 store.clear()
+            self.flavors |= {flavor.id: flavor for flavor in FLAVORS}
             for part in (
                 self.alarms,
+                self.images,
                 self.migrations,
                 self.evacuations,
                 self.moves,
@@ -194,6 +199,11 @@ class World:
         """
         with self.lock:
             return self.computes.add(host)
+
+    def set_capacity(self, host: str, **amounts: int | None) -> Compute:
+        """Set what a host offers. See `Computes.set_inventory`."""
+        with self.lock:
+            return self.computes.set_inventory(host, **amounts)
 
     def remove_compute(self, host: str) -> None:
         """Take a host out of the cloud.
@@ -282,7 +292,6 @@ class World:
                 server.name = f"{name_prefix}-{server.number}"
                 server.host = host
                 server.launched = server.created
-                self.allocations.claim(server.uuid, host, kind)
                 uuids.append(server.uuid)
                 try:
                     self.set_server(server.uuid, **fields)
@@ -290,6 +299,8 @@ class World:
                     for made in uuids:
                         self.delete_server(self.servers[made])
                     raise
+                server.record("create", None, server.user_id)
+                self.allocations.claim(server, host)
                 if server.power_state not in {SHUTDOWN, NOSTATE}:
                     compute.guests.add(server.uuid)
             self.changed()
@@ -311,7 +322,7 @@ class World:
             project_id=project_id or self.identity.project("admin").id,
             user_id=user_id or owner.id,
             flavor=flavor,
-            image_id=IMAGE,
+            image_id=TINY,
         )
         self.servers[server.uuid] = server
         return server
@@ -348,8 +359,9 @@ class World:
         """Set what Nova says of a server; a host set moves its guest too.
 
         :param fields: name, vm_state, task_state, power_state, host, locked,
-            locked_reason, metadata, project_id, user_id, image_id,
-            description, group, fault
+            locked_reason, metadata, project_id, user_id, image_id (None: it
+            is on a volume), description, group, fault, extra_specs (those of
+            its flavor)
         :raises NotFound: there is no such server or host
         :raises BadRequest: a field does not exist or has a wrong value
         """
@@ -365,8 +377,14 @@ class World:
             vm_state = fields.get("vm_state")
             if vm_state and "power_state" not in fields:
                 fields["power_state"] = _POWER.get(vm_state, NOSTATE)
+            if "extra_specs" in fields:
+                fields["flavor"] = dataclasses.replace(
+                    server.flavor, extra_specs=fields.pop("extra_specs")
+                )
             for name, value in fields.items():
                 setattr(server, name, value)
+            for held in list(self.allocations.of(server_uuid)):
+                self.allocations.claim(server, held)
             server.updated = now()
             self.changed()
             return server
@@ -378,7 +396,7 @@ class World:
         if old is not None:
             old.guests.discard(server.uuid)
         self.allocations.release_all(server.uuid)
-        self.allocations.claim(server.uuid, compute.host, server.flavor)
+        self.allocations.claim(server, compute.host)
         if compute.process is not Process.DEAD:
             compute.guests.add(server.uuid)
 
@@ -397,6 +415,37 @@ class World:
             if len(self.deleted) > DELETED_KEPT:
                 del self.deleted[next(iter(self.deleted))]
             self.changed()
+
+    def crash(self, server_uuid: str, *, noticed: bool = False) -> None:
+        """Let the guest of a server end. See `Actions.crash`.
+
+        :raises NotFound: there is no such server, or no host under it
+        """
+        with self.lock:
+            self.actions.crash(self.server(server_uuid), noticed=noticed)
+            self.changed()
+
+    def add_flavor(
+        self,
+        name: str,
+        vcpus: int = 1,
+        ram: int = 64,
+        disk: int = 1,
+        extra_specs: dict[str, str] | None = None,
+    ) -> Flavor:
+        """Add a size of servers.
+
+        :param ram: MiB
+        :param disk: GiB
+        :raises Conflict: there is one of that name
+        """
+        with self.lock:
+            if any(one.name == name for one in self.flavors.values()):
+                raise Conflict(f"Flavor with name {name} already exists.")
+            number = str(len(self.flavors) + 1)
+            flavor = Flavor(number, name, vcpus, ram, disk, extra_specs or {})
+            self.flavors[number] = flavor
+            return flavor
 
     def flavor(self, reference: str) -> Flavor:
         """Return a flavor by its id or name.

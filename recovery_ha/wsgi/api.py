@@ -13,9 +13,11 @@ from pathlib import Path
 from oslo_config import cfg
 from oslo_log import log
 
+from recovery_ha import guru
 from recovery_ha.api.app import make_app
 from recovery_ha.api.middleware import App
 from recovery_ha.api.server import refuse_remote_noauth
+from recovery_ha.clients.events import Emitter
 from recovery_ha.conf import new_config
 from recovery_ha.db import migration
 from recovery_ha.db.session import Database
@@ -71,7 +73,10 @@ def init_application(environ: Mapping[str, str] = os.environ) -> App:
     migration.check_ready(database)
     # No connection may be shared by processes that fork from this one.
     database.dispose()
-    return make_app(conf, database, _Wake(conf))
+    # Signals are the server's.
+    guru.install(conf, "recovery-ha-api", on_signal=False)
+    events = Emitter(conf, "recovery-ha-api")
+    return make_app(conf, database, _Wake(conf), events=events)
 
 
 application = init_application()

@@ -233,7 +233,7 @@ class RecoveryTasks(Directive):
                     _words(inspect.getdoc(task) or ""),
                 )
             )
-        return [_table((35, 35, 60), ("entry point", "class", "what"), rows)]
+        return [_table((40, 35, 55), ("entry point", "class", "what"), rows)]
 
 
 def setup(app: Any) -> dict[str, Any]:

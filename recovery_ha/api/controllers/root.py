@@ -14,6 +14,9 @@ import pecan
 from recovery_ha.api import errors
 from recovery_ha.api import request as requests
 from recovery_ha.api.controllers.documents import Documents
+from recovery_ha.api.controllers.v1.actions import Actions
+from recovery_ha.api.controllers.v1.decisions import Decisions
+from recovery_ha.api.controllers.v1.events import Events
 from recovery_ha.api.controllers.v1.extensions import Extensions
 from recovery_ha.api.controllers.v1.hosts import Hosts
 from recovery_ha.api.controllers.v1.notifications import Notifications
@@ -51,6 +54,9 @@ def routes(service: Service) -> dict[str, dict[str, Handler]]:
         "segments/{}/hosts/{}": _member(hosts),
         "notifications": _collection(notifications),
         "notifications/{}": _member(notifications),
+        "notifications/{}/events": _collection(Events(service)),
+        "notifications/{}/decisions": _collection(Decisions(service)),
+        "transactions/{}/action": _collection(Actions(service)),
         "notifications/{}/vmoves": _collection(vmoves),
         "notifications/{}/vmoves/{}": _member(vmoves),
         "extensions": _collection(extensions),
@@ -80,6 +86,7 @@ class _Node:
     def __init__(self) -> None:
         self.children: dict[str, _Node] = {}
         self.methods: dict[str, Handler] = {}
+        self.route = ""
 
     def at(self, names: list[str]) -> "_Node":
         """Return the node of a URL, made if there is none."""
@@ -96,7 +103,8 @@ class Root:
         self._documents = Documents(service)
         self._tree = _Node()
         for url, methods in routes(service).items():
-            self._tree.at(url.split("/")).methods = methods
+            node = self._tree.at(url.split("/"))
+            node.methods, node.route = methods, f"/{_VERSION}/{url}"
 
     def __dir__(self) -> list[str]:
         """Return what pecan looks for among our names at every request."""
@@ -115,6 +123,7 @@ class Root:
         if parts and not parts[-1]:
             parts.pop()  # a slash at the end says nothing
         if not parts:
+            request.environ[requests.ROUTE_KEY] = "/"
             return self._documents.versions, []
         if parts[0] != _VERSION:
             return self._documents.choices, []
@@ -129,9 +138,11 @@ class Root:
                 raise _not_found()
             request.project = parts.pop(0)
         if not parts:
+            request.environ[requests.ROUTE_KEY] = f"/{_VERSION}"
             return self._documents.version, []
         requests.negotiate(request.environ)
         node, references = self._walk(parts)
+        request.environ[requests.ROUTE_KEY] = node.route
         method = "GET" if request.method == "HEAD" else request.method
         if method not in node.methods:
             allowed = [*node.methods]

@@ -19,15 +19,16 @@ from recovery_ha.domain.recovery import (
 MASK = "***"
 
 
-def _time(value: datetime | None) -> str | None:
+def time_text(value: datetime | None) -> str | None:
+    """Return a time as all answers have it."""
     return None if value is None else value.isoformat(timespec="microseconds")
 
 
 def _common(item: Segment | Host | Notification | VMove) -> dict[str, Any]:
     return {
         "id": item.id,
-        "created_at": _time(item.created_at),
-        "updated_at": _time(item.updated_at),
+        "created_at": time_text(item.created_at),
+        "updated_at": time_text(item.updated_at),
         "deleted_at": None,
         "deleted": False,
     }
@@ -64,15 +65,20 @@ def host(item: Host, *, secrets: bool) -> dict[str, Any]:
     }
 
 
-def notification(item: Notification) -> dict[str, Any]:
-    """Return a notification."""
+def notification(item: Notification, *, secrets: bool) -> dict[str, Any]:
+    """Return a notification.
+
+    :param secrets: show the values of its payload, which are what a monitor
+        made of them.
+    """
+    payload = item.payload if secrets else dict.fromkeys(item.payload, MASK)
     return {
         **_common(item),
         "notification_uuid": item.uuid,
-        "generated_time": _time(item.generated_time),
+        "generated_time": time_text(item.generated_time),
         "source_host_uuid": item.source_host_uuid,
         "type": str(item.type),
-        "payload": item.payload,
+        "payload": payload,
         "status": str(item.status),
         "failover_segment_uuid": item.segment_uuid,
         "message": item.message,
@@ -109,8 +115,8 @@ def vmove(item: VMove) -> dict[str, Any]:
         "instance_name": item.instance_name,
         "source_host": item.source_host,
         "dest_host": item.dest_host,
-        "start_time": _time(item.start_time),
-        "end_time": _time(item.end_time),
+        "start_time": time_text(item.start_time),
+        "end_time": time_text(item.end_time),
         "type": str(item.type),
         "status": str(item.status),
         "message": item.message,

@@ -77,6 +77,10 @@ class Notification(Timestamps, Leased, Base):
     dedupe_until: Mapped[float | None] = mapped_column(types.Epoch, index=True)
     flow_uuid: Mapped[str | None] = mapped_column(sa.String(64))
     joined_to: Mapped[str | None] = mapped_column(sa.String(36))
+    held: Mapped[bool] = mapped_column(sa.Boolean, default=False)
+    attempts_before: Mapped[int] = mapped_column(sa.Integer, default=0)
+    requested_action: Mapped[str | None] = mapped_column(sa.String(16))
+    record: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON)
 
 
 class VMove(Timestamps, Base):
@@ -115,3 +119,48 @@ class VMove(Timestamps, Base):
     accepted: Mapped[bool] = mapped_column(sa.Boolean, default=False)
     migration_baseline: Mapped[int] = mapped_column(sa.Integer)
     attempts: Mapped[int] = mapped_column(sa.Integer, default=0)
+
+
+class GateDecision(Timestamps, Base):
+    """What a gate said about a notification, or an instance of it, last."""
+
+    __tablename__ = "decisions"
+    __table_args__ = (
+        sa.UniqueConstraint("notification_uuid", "gate", "subject"),
+        MYSQL,
+    )
+
+    id: Mapped[int] = mapped_column(sa.Integer, primary_key=True)
+    notification_uuid: Mapped[str] = mapped_column(
+        sa.String(36),
+        sa.ForeignKey("notifications.notification_uuid", ondelete="CASCADE"),
+    )
+    gate: Mapped[str] = mapped_column(sa.String(64))
+    subject: Mapped[str] = mapped_column(sa.String(36))
+    verdict: Mapped[str] = mapped_column(sa.String(16))
+    sentence: Mapped[str] = mapped_column(types.LongText)
+    inputs: Mapped[dict[str, Any]] = mapped_column(sa.JSON)
+    limit: Mapped[Any] = mapped_column(sa.JSON)
+
+
+class ReservedHostUse(Timestamps, Base):
+    """A reserved host that a recovery has taken, and what it did to it."""
+
+    __tablename__ = "reserved_host_uses"
+    __table_args__ = (
+        sa.UniqueConstraint("notification_uuid", "attempt", "host_name"),
+        MYSQL,
+    )
+
+    id: Mapped[int] = mapped_column(sa.Integer, primary_key=True)
+    notification_uuid: Mapped[str] = mapped_column(
+        sa.String(36),
+        sa.ForeignKey("notifications.notification_uuid", ondelete="CASCADE"),
+    )
+    attempt: Mapped[int] = mapped_column(sa.Integer)
+    host_uuid: Mapped[str] = mapped_column(sa.String(36))
+    host_name: Mapped[str] = mapped_column(sa.String(255))
+    status: Mapped[str] = mapped_column(sa.String(16))
+    enabled_by_us: Mapped[bool] = mapped_column(sa.Boolean, default=False)
+    disabled_reason: Mapped[str | None] = mapped_column(sa.String(255))
+    aggregates: Mapped[list[int]] = mapped_column(sa.JSON)

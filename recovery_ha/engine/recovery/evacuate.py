@@ -1,54 +1,186 @@
-"""The task that brings the instances of a failed host elsewhere."""
+"""The tasks that bring the instances of a failed host elsewhere."""
 
 import logging
 from typing import Any
 
-from recovery_ha.db import vmoves
+from recovery_ha.db import types, vmoves
+from recovery_ha.db.vmoves import Change
 from recovery_ha.domain import errors
+from recovery_ha.domain.capacity import fit
 from recovery_ha.domain.evacuation import verdict
-from recovery_ha.domain.recovery import VMoveStatus
+from recovery_ha.domain.recovery import VMove, VMoveStatus
+from recovery_ha.engine.recovery.environment import Environment
 from recovery_ha.engine.recovery.evacuation import Evacuation
-from recovery_ha.engine.recovery.tasks import Environment
+from recovery_ha.engine.recovery.reserved import use
 from recovery_ha.plugin import RecoveryTask
 
 LOG = logging.getLogger(__name__)
 
+#: Evacuated, or going to be.
+_UNDER_WAY = (VMoveStatus.PENDING, VMoveStatus.ONGOING, VMoveStatus.SUCCEEDED)
+
 
 class EvacuateInstancesTask(RecoveryTask):
-    """Have Nova rebuild every instance of the host on another one."""
+    """Have Nova rebuild every instance of the host on another one.
+
+    In a flow with ``confirm_evacuation_task`` it ends when Nova has accepted
+    every evacuation, and leaves waiting and judging to that task.
+    """
 
     what = "evacuate instances"
     default_provides = ("evacuated", "failed")
     environment: Environment
 
     def execute(
-        self, host_name: str, notification_uuid: str
+        self,
+        host_name: str,
+        notification_uuid: str,
+        reserved_host: str | None = None,
     ) -> tuple[list[str], list[str]]:
         """Evacuate all instances that have a vmove.
 
-        :returns: the uuids of those evacuated and, always empty, failed.
-        :raises errors.RecoveryFailed: some were not; it names them.
+        :param reserved_host: where to; None leaves it to Nova.
+
+        :returns: the uuids of those evacuated (in a flow that confirms, also
+            of those under way) and of those that failed. The latter is empty
+            unless the flow confirms.
+        :raises errors.RecoveryFailed: some failed, and the flow does not
+            confirm; it names them.
         """
-        moves = vmoves.list_vmoves(self.environment.ctx, notification_uuid)
-        if not moves:
-            self.progress(0.9, f"No instances to evacuate on {host_name}")
-            return [], []
-        with Evacuation(
-            self, self.environment, host_name, moves
-        ) as evacuation:
-            ended = evacuation.run()
-        failure = verdict(ended)
-        if failure:
-            raise errors.RecoveryFailed(failure)
-        return [
-            move.instance_uuid
-            for move in ended
-            if move.status is VMoveStatus.SUCCEEDED
-        ], []
+        later = self.environment.confirmed_later
+        if reserved_host is not None:
+            _prepare_reserved(self, host_name, reserved_host)
+        ended = _evacuate(
+            self,
+            host_name,
+            notification_uuid,
+            target=reserved_host,
+            until_on_record=later,
+        )
+        if not later:
+            _judge(ended)
+        return _uuids(ended, *_UNDER_WAY), _uuids(ended, VMoveStatus.FAILED)
 
     def revert(self, notification_uuid: str, **_kwargs: Any) -> None:
         """Let users act on their instances again; nothing is moved back."""
         release_locks(self.environment, notification_uuid)
+
+
+class ConfirmEvacuationTask(RecoveryTask):
+    """Wait until every evacuation has ended, and judge them together.
+
+    It goes after ``evacuate_instances_task``; between the two there is room
+    for tasks that need not wait for Nova.
+    """
+
+    what = "confirm the evacuation"
+    default_provides = ("evacuated", "failed")
+    environment: Environment
+
+    def execute(
+        self,
+        host_name: str,
+        notification_uuid: str,
+        evacuated: list[str],
+        reserved_host: str | None = None,
+    ) -> tuple[list[str], list[str]]:
+        """Bring all evacuations to their end.
+
+        :param evacuated: what was asked for. That it is needed keeps this
+            task behind the one that asks.
+        :returns: the uuids of those evacuated and, always empty, failed.
+        :raises errors.RecoveryFailed: some were not; it names them.
+        """
+        self.progress(
+            0.6,
+            f"Confirming {len(evacuated)} evacuations from {host_name}",
+        )
+        ended = _evacuate(
+            self, host_name, notification_uuid, target=reserved_host
+        )
+        _judge(ended)
+        return _uuids(ended, VMoveStatus.SUCCEEDED), []
+
+    def revert(self, notification_uuid: str, **_kwargs: Any) -> None:
+        """Let users act on their instances again; nothing is moved back."""
+        release_locks(self.environment, notification_uuid)
+
+
+def _evacuate(
+    task: EvacuateInstancesTask | ConfirmEvacuationTask,
+    host_name: str,
+    notification_uuid: str,
+    *,
+    target: str | None,
+    until_on_record: bool = False,
+) -> list[VMove]:
+    """Go on with the moves of a recovery; see :meth:`Evacuation.run`."""
+    moves = vmoves.list_vmoves(task.environment.ctx, notification_uuid)
+    if not moves:
+        task.progress(0.9, f"No instances to evacuate on {host_name}")
+        return []
+    with Evacuation(
+        task, task.environment, host_name, moves, target
+    ) as evacuation:
+        return evacuation.run(until_on_record=until_on_record)
+
+
+def _prepare_reserved(
+    task: EvacuateInstancesTask, host_name: str, reserved_host: str
+) -> None:
+    """Use a reserved host for as many instances as fit on it.
+
+    :raises errors.RecoveryFailed: none does: then nothing was done to it.
+    """
+    env = task.environment
+    moves = vmoves.list_vmoves(env.ctx, env.notification.uuid)
+    waiting = {
+        move.instance_uuid: move
+        for move in moves
+        if move.status is VMoveStatus.PENDING
+    }
+    under_way = any(move.status is VMoveStatus.ONGOING for move in moves)
+    if not waiting and not under_way:
+        return
+    servers = {
+        server.id: server for server in task.compute.list_servers(host_name)
+    }
+    found = fit(
+        [servers[uuid] for uuid in waiting if uuid in servers],
+        reserved_host,
+        env.placement.free(reserved_host),
+    )
+    changes = [
+        Change(
+            waiting[uuid],
+            VMoveStatus.FAILED,
+            {"message": why, "end_time": types.utcnow()},
+        )
+        for uuid, why in found.left.items()
+    ]
+    if changes:
+        vmoves.transition_vmoves(env.ctx, env.lease.claim, changes)
+        task.progress(
+            0.55,
+            f"{len(changes)} instances do not fit on reserved host"
+            f" {reserved_host}",
+        )
+    if not found.fitting and not under_way:
+        raise errors.RecoveryFailed(
+            next(iter(found.left.values()), "no instance is left to move")
+        )
+    task.progress(0.55, f"Enabling reserved host {reserved_host}")
+    use(env, reserved_host)
+
+
+def _judge(moves: list[VMove]) -> None:
+    failure = verdict(moves)
+    if failure:
+        raise errors.RecoveryFailed(failure)
+
+
+def _uuids(moves: list[VMove], *statuses: VMoveStatus) -> list[str]:
+    return [move.instance_uuid for move in moves if move.status in statuses]
 
 
 def release_locks(

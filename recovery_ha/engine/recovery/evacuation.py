@@ -29,8 +29,8 @@ from recovery_ha.domain.evacuation import (
 from recovery_ha.domain.pacing import pause
 from recovery_ha.domain.ports import Migration, Server
 from recovery_ha.domain.recovery import VMove, VMoveStatus
+from recovery_ha.engine.recovery.environment import Environment
 from recovery_ha.engine.recovery.requests import Answer, Requests
-from recovery_ha.engine.recovery.tasks import Environment
 from recovery_ha.plugin import RecoveryTask
 
 _ONGOING = VMoveStatus.ONGOING
@@ -132,7 +132,7 @@ class Evacuation:
                 self._collect()
                 if time.monotonic() >= self._next_look:
                     self._look()
-        except errors.EngineStopping:
+        except (errors.EngineStopping, errors.RecoveryInterrupted):
             self._put_in_order()
             raise
         self._task.progress(0.95, self._summary(until_on_record))
@@ -247,6 +247,7 @@ class Evacuation:
         )
         self._changed_at = time.monotonic()
         for (track, _change), move in zip(changes, moves, strict=True):
+            self._env.teller.moved(track.move.status, move)
             track.move = move
             track.changed_at = self._changed_at
             if move.status not in _OPEN:

@@ -1,31 +1,44 @@
 """From a claimed notification to its end, or to its next attempt."""
 
+import functools
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable
+from typing import TypeVar
 
 from oslo_config import cfg
-from oslo_utils import uuidutils
 
 from recovery_ha.clients.compute import Compute, Nova
+from recovery_ha.clients.images import Images
+from recovery_ha.clients.placement import Placement
+from recovery_ha.clients.requests import Requests
 from recovery_ha.context import RequestContext
-from recovery_ha.db import recovery, segments, vmoves
-from recovery_ha.domain import errors
+from recovery_ha.db import owned, recovery, segments, vmoves
+from recovery_ha.db.history import Remark
+from recovery_ha.domain import errors, gates
+from recovery_ha.domain.gates import Snapshot, Verdict
+from recovery_ha.domain.planning import PlanAction, plan
 from recovery_ha.domain.recovery import (
+    MaintenanceCause,
     Notification,
     NotificationStatus,
-    Plan,
-    PlanAction,
+    NotificationType,
+    Segment,
     VMoveStatus,
-    plan,
 )
 from recovery_ha.engine.lease import Lease
+from recovery_ha.engine.plugins import Flows
+from recovery_ha.engine.recovery.attempt import Attempt, Attempted
+from recovery_ha.engine.recovery.environment import Environment
 from recovery_ha.engine.recovery.evacuate import release_locks
-from recovery_ha.engine.recovery.tasks import Environment
-from recovery_ha.engine.runner import FlowOutcome, FlowRunner, FlowState
-from recovery_ha.plugin import RecoveryTask
+from recovery_ha.engine.recovery.reserved import settle
+from recovery_ha.engine.recovery.rollback import undo
+from recovery_ha.engine.runner import FlowOutcome, FlowRunner
+from recovery_ha.engine.telling import Teller
 
 LOG = logging.getLogger(__name__)
+
+A = TypeVar("A", bound=Requests)
 
 
 class RecoveryHandler:
@@ -37,11 +50,12 @@ class RecoveryHandler:
         ctx: RequestContext,
         nova: Nova,
         runner: FlowRunner,
-        host_tasks: Sequence[type[RecoveryTask]],
+        flows: Flows,
+        teller: Teller,
     ) -> None:
         """Prepare to work.
 
-        :param host_tasks: what a host recovery is made of, in order.
+        :param flows: what recoveries of each kind are made of.
         """
         self._conf = conf
         self._ctx = ctx
@@ -50,112 +64,254 @@ class RecoveryHandler:
         self._evacuations = threading.BoundedSemaphore(
             conf.engine.max_evacuations
         )
-        self._host_tasks = host_tasks
+        self._flows = flows
+        self._teller = teller
 
     def handle(self, lease: Lease) -> None:
         """Bring a notification as far as it goes now.
 
         :raises errors.LeaseLost: (or EngineStopping) it goes on elsewhere.
         """
-        uuid = lease.claim.uuid
-        notification = recovery.get_notification(self._ctx, uuid)
+        notification = recovery.get_notification(self._ctx, lease.claim.uuid)
+        environment = self._environment(lease, notification)
+        self._teller.handling(notification)
+        action = notification.requested_action
+        try:
+            if action is None:
+                self._recover(environment)
+        except errors.RecoveryInterrupted as exc:
+            action = exc.action
+        except errors.HostTakenOver as exc:
+            owned.put_back(
+                self._ctx,
+                lease.claim,
+                notification,
+                NotificationStatus.NEW,
+                str(exc),
+                wake_in=0,
+                uncount=True,
+            )
+        try:
+            if action is not None:
+                self._interrupted(environment, action)
+        except errors.RecoveryInterrupted as exc:
+            # A rollback was asked for while a cancel was being done.
+            self._interrupted(environment, exc.action)
+
+    def _recover(self, environment: Environment) -> None:
+        notification, lease = environment.notification, environment.lease
         try:
             segment = segments.get_segment(
                 self._ctx, notification.segment_uuid
             )
         except errors.SegmentNotFound as exc:
-            self._finish(lease, NotificationStatus.FAILED, str(exc))
+            self._finish(environment, NotificationStatus.FAILED, str(exc))
             return
-        decided = self._plan(notification, plan(notification, segment))
-        LOG.info("Notification %s: %s", uuid, decided.sentence)
-        if decided.action is PlanAction.END:
+        if self._waited_too_long(notification):
+            said = notification.message or "It was not recovered in time."
+            self._give_up(
+                environment,
+                f"{said} (given up: it was reported too long ago)",
+            )
+            return
+        begun = notification.flow_uuid is not None
+        if not begun and not self._pass_gates(environment, segment):
+            return
+        decided = plan(notification, segment)
+        LOG.info("Notification %s: %s", notification.uuid, decided.sentence)
+        if decided.action is PlanAction.END and not begun:
             status = decided.status or NotificationStatus.FINISHED
-            self._finish(lease, status, decided.sentence)
+            self._finish(environment, status, decided.sentence)
             return
-        joined = recovery.lock_host(
+        if not self._is_next(environment):
+            return
+        owned.say(
             self._ctx,
             lease.claim,
-            notification.source_host_name,
-            f"Joined to notification {{owner}}, which recovers"
-            f" {notification.source_host_name}; ends with it.",
+            notification,
+            [Remark(decided.sentence)],
         )
-        if joined is not None:
-            LOG.info("Notification %s: joined to %s", uuid, joined)
-            return
-        recovery.mark_host_failed(
-            self._ctx, lease.claim, notification.source_host_uuid
-        )
-        self._recover_host(lease, notification)
+        self._after(environment, self._attempt(environment, segment))
 
-    def _plan(self, notification: Notification, decided: Plan) -> Plan:
-        """Keep to what was begun: a flow that has started is ended."""
-        begun = notification.flow_uuid is not None
-        if begun and decided.action is PlanAction.END:
-            return Plan(
-                PlanAction.RECOVER_HOST,
-                "Recovery has begun and is brought to its end although:"
-                f" {decided.sentence}",
+    def _pass_gates(self, environment: Environment, segment: Segment) -> bool:
+        """Ask the gates; False if the notification was held or ended."""
+        notification, claim = environment.notification, environment.lease.claim
+        said = gates.ask(
+            Snapshot(
+                notification,
+                segment,
+                segments.find_host(self._ctx, notification.source_host_uuid),
+                self._conf.engine.disabled_segment,
             )
-        return decided
-
-    def _recover_host(self, lease: Lease, notification: Notification) -> None:
-        flow_uuid = notification.flow_uuid
-        state = (
-            FlowState.FAILED
-            if flow_uuid is None
-            else self._runner.state(flow_uuid)
         )
-        attempt = notification.attempts
-        if flow_uuid is None or state is FlowState.FAILED:
-            flow_uuid, attempt = uuidutils.generate_uuid(), attempt + 1
-            recovery.start_attempt(self._ctx, lease.claim, flow_uuid)
-            state = FlowState.OPEN
-        environment = self._environment(lease, notification)
-        outcome = FlowOutcome(None)
-        if state is FlowState.OPEN:
-            outcome = self._runner.run(
-                lease,
-                kind="host",
-                flow_uuid=flow_uuid,
-                attempt=attempt,
-                tasks=[cls(environment) for cls in self._host_tasks],
-                inputs={
-                    "notification_uuid": notification.uuid,
-                    "host_name": notification.source_host_name,
-                },
+        owned.decide(self._ctx, claim, notification, said)
+        last = said[-1]
+        if last.verdict is Verdict.HOLD:
+            LOG.info("Notification %s: %s", notification.uuid, last.sentence)
+            owned.hold(
+                self._ctx,
+                claim,
+                notification,
+                last.sentence,
+                wake_in=self._conf.engine.hold_interval,
             )
-        if outcome.failure is None:
+        elif last.verdict is not Verdict.PASS:
             self._finish(
-                lease, NotificationStatus.FINISHED, self._summary(notification)
+                environment, NotificationStatus.IGNORED, last.sentence
             )
-        else:
-            self._after_failure(environment, attempt, outcome)
+        return last.verdict is Verdict.PASS
+
+    def _is_next(self, environment: Environment) -> bool:
+        """Lock what is recovered; False if another recovery goes first."""
+        notification, claim = environment.notification, environment.lease.claim
+        match notification.type:
+            case NotificationType.COMPUTE_HOST:
+                return owned.lock_host(
+                    self._ctx, claim, notification
+                ) is None and not owned.await_instances(
+                    self._ctx, claim, notification
+                )
+            case NotificationType.VM:
+                instance = str(notification.payload["instance_uuid"])
+                return (
+                    owned.lock_instance(
+                        self._ctx, claim, notification, instance
+                    )
+                    is None
+                )
+            case NotificationType.PROCESS:
+                return True
+
+    def _attempt(
+        self, environment: Environment, segment: Segment
+    ) -> Attempted:
+        """Make an attempt, or go on with one."""
+        notification = environment.notification
+        claim, payload = environment.lease.claim, notification.payload
+        host = {"host_name": notification.source_host_name}
+        match notification.type:
+            case NotificationType.COMPUTE_HOST:
+                owned.mark_host(
+                    self._ctx,
+                    claim,
+                    notification,
+                    MaintenanceCause.HOST_FAILURE,
+                )
+                attempt = Attempt(self._runner, self._flows, environment)
+                return attempt.run_host(segment)
+            case NotificationType.VM:
+                attempt = Attempt(self._runner, self._flows, environment)
+                return attempt.run_flow(
+                    "instance",
+                    self._flows.instance,
+                    {**host, "instance_uuid": str(payload["instance_uuid"])},
+                )
+            case NotificationType.PROCESS:
+                owned.mark_host(
+                    self._ctx,
+                    claim,
+                    notification,
+                    MaintenanceCause.PROCESS_FAILURE,
+                )
+                attempt = Attempt(self._runner, self._flows, environment)
+                return attempt.run_flow(
+                    "process",
+                    self._flows.process,
+                    {**host, "process_name": payload["process_name"]},
+                )
 
     def _environment(
         self, lease: Lease, notification: Notification
     ) -> Environment:
-        compute = Compute(
-            self._nova,
-            check=lease.check,
-            wait=lease.wait,
-            request_id=notification.request_id,
+        def check() -> None:
+            lease.check()
+            if notification.type is NotificationType.VM:
+                self._let_host_go_first(notification)
+
+        def wait(seconds: float) -> None:
+            lease.wait(seconds)
+            check()
+
+        bind = functools.partial(
+            self._nova_for, check, wait, notification.request_id
         )
         return Environment(
             conf=self._conf,
-            compute=compute,
+            compute=bind(Compute),
+            placement=bind(Placement),
+            images=bind(Images),
             ctx=self._ctx,
             lease=lease,
+            sleep=wait,
+            notification=notification,
             evacuations=self._evacuations,
+            teller=self._teller,
         )
 
-    def _summary(self, notification: Notification) -> str:
+    def _nova_for(
+        self,
+        check: Callable[[], None],
+        wait: Callable[[float], None],
+        request_id: str | None,
+        adapter: type[A],
+    ) -> A:
+        """Bind an adapter to a piece of work."""
+        return adapter(
+            self._nova, check=check, wait=wait, request_id=request_id
+        )
+
+    def _let_host_go_first(self, notification: Notification) -> None:
+        host = notification.source_host_name
+        owner = owned.host_owner(self._ctx, host)
+        if owner is not None:
+            raise errors.HostTakenOver(
+                f"Host {host} has failed; notification {owner} recovers it"
+                " with its instances."
+            )
+
+    # Ends
+
+    def _after(self, environment: Environment, attempted: Attempted) -> None:
+        outcome = attempted.outcome
+        if outcome.nothing is not None:
+            status = (
+                NotificationStatus.IGNORED
+                if outcome.nothing.ignored
+                else NotificationStatus.FINISHED
+            )
+            self._finish(environment, status, str(outcome.nothing))
+        elif outcome.failure is not None:
+            self._after_failure(environment, attempted.number, outcome)
+        else:
+            left = settle(environment)
+            self._finish(
+                environment,
+                NotificationStatus.FINISHED,
+                " ".join([self._summary(environment), *left]),
+            )
+
+    def _summary(self, environment: Environment) -> str:
+        notification = environment.notification
+        host = notification.source_host_name
+        if notification.type is NotificationType.VM:
+            found = environment.recall().get("instance", {})
+            instance = notification.payload["instance_uuid"]
+            if found.get("vm_state") == "error":
+                return (
+                    f"Instance {instance} was in error"
+                    f" ({found.get('fault') or 'Nova says no why'}) and is"
+                    " active after a hard reboot."
+                )
+            return f"Instance {instance} is active again."
+        if notification.type is NotificationType.PROCESS:
+            return (
+                f"Compute service on {host} is disabled because"
+                f" {notification.payload['process_name']} has failed."
+            )
         moves = vmoves.list_vmoves(self._ctx, notification.uuid)
         done = sum(m.status is VMoveStatus.SUCCEEDED for m in moves)
         ignored = sum(m.status is VMoveStatus.IGNORED for m in moves)
-        sentence = (
-            f"{done} of {len(moves)} instances of"
-            f" {notification.source_host_name} evacuated"
-        )
+        sentence = f"{done} of {len(moves)} instances of {host} evacuated"
         locked = [m.instance_name for m in moves if m.locked_by_us]
         return (
             sentence
@@ -168,59 +324,121 @@ class RecoveryHandler:
         self, environment: Environment, attempt: int, outcome: FlowOutcome
     ) -> None:
         """Decide between another attempt and giving up."""
-        lease, options = environment.lease, self._conf.engine
-        uuid, reason = lease.claim.uuid, outcome.failure or ""
-        if outcome.outage:
-            if not self._expired(uuid):
-                self._retry(lease, reason, options.retry_delay, counted=False)
-                return
+        options, reason = self._conf.engine, outcome.failure or ""
+        counted = attempt - environment.notification.attempts_before
+        expired = self._expired(environment.notification.uuid)
+        if expired:
             reason = f"{reason} (given up: it was reported too long ago)"
-        elif attempt < options.max_attempts:
+        elif outcome.outage:
+            delay = options.retry_delay
+            self._retry(environment, reason, delay, counted=False)
+            return
+        elif counted < options.max_attempts:
             delay = min(
-                options.retry_delay * 2 ** (attempt - 1),
+                options.retry_delay * 2 ** (counted - 1),
                 options.retry_delay_max,
             )
-            self._retry(lease, reason, delay, counted=True)
+            self._retry(environment, reason, delay, counted=True)
             return
-        locked = release_locks(environment, uuid)
-        if locked:
-            reason = f"{reason}; still locked: {', '.join(locked)}"
-        vmoves.give_up(self._ctx, lease.claim, reason)
-        self._finish(lease, NotificationStatus.FAILED, reason)
+        self._give_up(environment, reason)
+
+    def _give_up(
+        self, environment: Environment, reason: str, *, done: str | None = None
+    ) -> None:
+        """Fail a notification; nothing of ours is left behind.
+
+        :param done: because an operator has asked for it.
+        """
+        uuid = environment.notification.uuid
+        with environment.undoing():
+            locked = release_locks(environment, uuid)
+            if locked:
+                reason = f"{reason}; still locked: {', '.join(locked)}"
+            left = settle(environment, under_way=done is not None)
+            reason = " ".join([reason, *left])
+        vmoves.give_up(self._ctx, environment.lease.claim, reason)
+        self._finish(environment, NotificationStatus.FAILED, reason, done=done)
+
+    def _interrupted(self, environment: Environment, action: str) -> None:
+        """Do what an operator wants instead of the recovery."""
+        if action == "cancel":
+            self._give_up(
+                environment, "Cancelled by an operator.", done=action
+            )
+            return
+        try:
+            sentence = undo(environment)
+        except errors.ComputeUnavailable as exc:
+            sentence = f"Rolling back: {exc}"
+            if not self._expired(environment.notification.uuid):
+                self._retry(
+                    environment,
+                    sentence,
+                    self._conf.engine.retry_delay,
+                    counted=False,
+                    done=action,
+                )
+                return
+            sentence = f"{sentence} (given up: it was asked for too long ago)"
+        vmoves.give_up(self._ctx, environment.lease.claim, sentence)
+        self._finish(
+            environment, NotificationStatus.FAILED, sentence, done=action
+        )
 
     def _retry(
-        self, lease: Lease, reason: str, delay: float, *, counted: bool
+        self,
+        environment: Environment,
+        reason: str,
+        delay: float,
+        *,
+        counted: bool,
+        done: str | None = None,
     ) -> None:
+        notification = environment.notification
         LOG.warning(
             "Notification %s: attempt failed, next in %s s: %s",
-            lease.claim.uuid,
+            notification.uuid,
             delay,
             reason,
         )
-        recovery.put_back(
+        owned.put_back(
             self._ctx,
-            lease.claim,
+            environment.lease.claim,
+            notification,
             NotificationStatus.ERROR,
             reason,
             wake_in=delay,
             uncount=not counted,
+            done=done,
         )
+        self._teller.handled(notification, NotificationStatus.ERROR, reason)
 
     def _finish(
-        self, lease: Lease, status: NotificationStatus, sentence: str
+        self,
+        environment: Environment,
+        status: NotificationStatus,
+        sentence: str,
+        *,
+        done: str | None = None,
     ) -> None:
+        notification = environment.notification
         LOG.info(
-            "Notification %s is %s: %s", lease.claim.uuid, status, sentence
+            "Notification %s is %s: %s", notification.uuid, status, sentence
         )
-        recovery.finish_notification(
+        owned.finish(
             self._ctx,
-            lease.claim,
+            environment.lease.claim,
+            notification,
             status,
             sentence,
             duplicate_window=(
                 self._conf.duplicate_notification_detection_interval
             ),
+            done=done,
         )
+        self._teller.handled(notification, status, sentence)
+
+    # Breaking off
 
     def set_aside(self, lease: Lease, reason: str, *, counted: bool) -> None:
         """Give a notification back whose handling broke.
@@ -231,23 +449,36 @@ class RecoveryHandler:
         """
         uuid = lease.claim.uuid
         if counted:
-            recovery.count_attempt(self._ctx, lease.claim)
-        attempts = recovery.get_notification(self._ctx, uuid).attempts
+            owned.count_attempt(self._ctx, lease.claim)
+        notification = recovery.get_notification(self._ctx, uuid)
+        environment = self._environment(lease, notification)
+        attempts = notification.attempts - notification.attempts_before
+        done = notification.requested_action
         if attempts > self._conf.engine.max_attempts or self._expired(uuid):
             vmoves.give_up(self._ctx, lease.claim, reason)
-            self._finish(lease, NotificationStatus.FAILED, reason)
+            self._finish(
+                environment, NotificationStatus.FAILED, reason, done=done
+            )
             return
-        self._retry(lease, reason, self._conf.engine.retry_delay, counted=True)
+        delay = self._conf.engine.retry_delay
+        self._retry(environment, reason, delay, counted=True, done=done)
 
     def _expired(self, uuid: str) -> bool:
         limit: int = self._conf.notifications_expired_interval
         return recovery.age(self._ctx, uuid) > limit
 
+    def _waited_too_long(self, notification: Notification) -> bool:
+        """Tell whether what was waiting is too old to be begun with."""
+        waited = notification.held or notification.message is not None
+        return waited and self._expired(notification.uuid)
+
     def hand_over(self, lease: Lease) -> None:
         """Give a notification back at once because this engine stops."""
-        recovery.put_back(
+        notification = recovery.get_notification(self._ctx, lease.claim.uuid)
+        owned.put_back(
             self._ctx,
             lease.claim,
+            notification,
             NotificationStatus.ERROR,
             "The engine that worked on it was stopped; another one goes on.",
             wake_in=0,

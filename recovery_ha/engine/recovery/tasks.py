@@ -5,50 +5,22 @@ crash at any instruction. Names and order: the specs; what is asked of Nova:
 reference 3.2 and 3.3.
 """
 
-import logging
-import threading
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
-from oslo_config import cfg
-
-from recovery_ha.context import RequestContext
 from recovery_ha.db import types, vmoves, work
 from recovery_ha.domain import errors
 from recovery_ha.domain.evacuation import Candidate, Selection, select
-from recovery_ha.domain.ports import ComputePort, ComputeService
+from recovery_ha.domain.exclusion import Exclusions, exclude
+from recovery_ha.domain.gates import Decision, Verdict, service_down
+from recovery_ha.domain.ports import ComputeService, Server
 from recovery_ha.domain.recovery import VMove, VMoveStatus
-from recovery_ha.engine.lease import Lease
+from recovery_ha.engine.recovery.environment import Environment
+from recovery_ha.engine.recovery.services import (
+    disable_meanwhile,
+    find_service,
+)
 from recovery_ha.plugin import RecoveryTask
-
-LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Environment:
-    """What built-in tasks work with; a :class:`plugin.TaskEnvironment`.
-
-    :ivar evacuations: the engine's limit over all hosts.
-    """
-
-    conf: cfg.ConfigOpts
-    compute: ComputePort
-    ctx: RequestContext
-    lease: Lease
-    evacuations: threading.Semaphore
-
-    def still_mine(self) -> bool:
-        """See :class:`plugin.TaskEnvironment`."""
-        return self.lease.still_mine()
-
-    def is_interruption(self, exc: BaseException) -> bool:
-        """See :class:`plugin.TaskEnvironment`."""
-        return isinstance(exc, errors.LeaseLost | errors.EngineStopping)
-
-    def wait(self, seconds: float) -> None:
-        """See :class:`plugin.TaskEnvironment`."""
-        self.lease.wait(seconds)
 
 
 class DisableComputeServiceTask(RecoveryTask):
@@ -68,72 +40,55 @@ class DisableComputeServiceTask(RecoveryTask):
         :raises errors.RecoveryFailed: Nova knows no such service, or still
             sees it up when the time is over.
         """
-        service = self._service(host_name)
+        service = find_service(self.compute, host_name)
+        force = self.conf.host_failure.force_down == "always"
         done = {
-            "service_id": service.id,
+            "id": service.id,
             "disabled": service.enabled,
-            "forced_down": False,
+            "forced_down": service.up and force,
         }
-        if service.up and self.conf.host_failure.force_down == "always":
+        self.environment.remember(service=done)
+        if service.up and force:
             self.compute.force_service_down(service.id)
-            done["forced_down"] = True
             self.progress(0.7, f"Forced compute service down on {host_name}")
-        elif service.up:
-            if service.enabled:
-                self._disable_meanwhile(service)
-            self._wait_until_down(host_name)
-            service = self._service(host_name)
+            service = find_service(self.compute, host_name)
+        if service.up and service.enabled:
+            disable_meanwhile(self.compute, service, self._reason)
+        service = self._wait_until_down(host_name, service)
         if service.enabled:
-            self._disable(service)
+            self.compute.disable_service(service.id, self._reason)
         self.progress(0.9, f"Compute service on {host_name} is disabled")
         return done
 
-    def _disable(self, service: ComputeService) -> None:
-        self.compute.disable_service(
-            service.id, self.conf.host_failure.service_disable_reason
-        )
+    @property
+    def _reason(self) -> str:
+        return str(self.conf.host_failure.service_disable_reason)
 
-    def _disable_meanwhile(self, service: ComputeService) -> None:
-        """Have the scheduler avoid a host that Nova still takes for alive.
-
-        The effect is immediate, but Nova then asks the service itself and
-        answers only when that has timed out, after a minute. Nobody waits
-        for the answer: once the service is seen down, its state is read
-        again and, if need be, changed again.
-        """
-
-        def disable() -> None:
-            try:
-                self._disable(service)
-            except errors.RecoveryHAError as exc:
-                LOG.info("Disabling %s early: %s", service.host, exc)
-
-        threading.Thread(
-            target=disable, name=f"disable-{service.host}", daemon=True
-        ).start()
-
-    def _service(self, host_name: str) -> ComputeService:
-        service: ComputeService | None = self.compute.find_service(host_name)
-        if service is None:
-            raise errors.RecoveryFailed(
-                f"Nova has no compute service on a host named {host_name}."
+    def _wait_until_down(
+        self, host_name: str, service: ComputeService
+    ) -> ComputeService:
+        limit = float(self.conf.wait_period_after_service_update)
+        began = work.clock(self.environment.ctx)
+        waiting = False
+        while True:
+            decision = service_down(
+                host_name,
+                up=service.up,
+                forced_down=service.forced_down,
+                waited=work.clock(self.environment.ctx) - began,
+                limit=limit,
             )
-        return service
-
-    def _wait_until_down(self, host_name: str) -> None:
-        limit = self.conf.wait_period_after_service_update
-        self.progress(
-            0.6, f"Waiting for Nova to see the service on {host_name} down"
-        )
-        end = work.clock(self.environment.ctx) + limit
-        while self._service(host_name).up:
-            if work.clock(self.environment.ctx) >= end:
-                raise errors.RecoveryFailed(
-                    f"Nova still sees the compute service on {host_name} up"
-                    f" after {limit} seconds; instances of a living host are"
-                    " not evacuated."
-                )
+            if decision.verdict is not Verdict.HOLD or not waiting:
+                self.environment.decide(decision)
+            if decision.verdict is Verdict.PASS:
+                return service
+            if decision.verdict is Verdict.FAIL:
+                raise errors.RecoveryFailed(decision.sentence)
+            if not waiting:
+                self.progress(0.6, decision.sentence)
+                waiting = True
             self.wait(self.conf.verify_interval)
+            service = find_service(self.compute, host_name)
 
 
 class PrepareHAEnabledInstancesTask(RecoveryTask):
@@ -149,9 +104,13 @@ class PrepareHAEnabledInstancesTask(RecoveryTask):
         :returns: the uuids of all instances of the recovery, in order.
         """
         options = self.conf.host_failure
+        servers = self.compute.list_servers(host_name)
+        excluded = self._excluded(servers)
+        self.environment.decide(*excluded)
         chosen = select(
-            self.compute.list_servers(host_name),
+            servers,
             self.compute.list_evacuations(host_name),
+            excluded={d.subject: d.sentence for d in excluded},
             ha_key=options.ha_enabled_instance_metadata_key,
             evacuate_all=options.evacuate_all_instances,
             ignore_error=options.ignore_instances_in_error_state,
@@ -174,6 +133,37 @@ class PrepareHAEnabledInstancesTask(RecoveryTask):
             for move in vmoves.list_vmoves(ctx, notification_uuid)
         ]
 
+    def _excluded(self, servers: Iterable[Server]) -> list[Decision]:
+        """Return why some instances are left alone."""
+        rules = self.conf.host_failure
+        exclusions = Exclusions(
+            projects=rules.exclude_projects,
+            names=rules.exclude_names,
+            metadata=rules.exclude_metadata,
+            extra_specs=rules.exclude_extra_specs,
+            image_properties=rules.exclude_image_properties,
+        )
+        images: dict[str, dict[str, str]] = {}
+        found = []
+        for server in servers:
+            image: dict[str, str] = {}
+            if exclusions.image_properties and server.image_id:
+                if server.image_id not in images:
+                    images[server.image_id] = self._image(server.image_id)
+                image = images[server.image_id]
+            decision = exclude(server, exclusions, image)
+            if decision is not None:
+                found.append(decision)
+        return found
+
+    def _image(self, image_id: str) -> dict[str, str]:
+        """Return an image's properties; none if Glance does not tell."""
+        try:
+            return self.environment.images.properties(image_id)
+        except errors.ComputeError as exc:
+            self.progress(0.6, f"Image {image_id} matches no rule: {exc}")
+            return {}
+
     def _report(self, host_name: str, selection: Selection) -> None:
         marked = sum(c.ha_enabled for c in selection.chosen)
         self.progress(
@@ -189,10 +179,17 @@ class PrepareHAEnabledInstancesTask(RecoveryTask):
     def _restart(
         self, known: Iterable[VMove], candidates: Iterable[Candidate]
     ) -> None:
-        """Give what failed in an earlier attempt another one."""
+        """Give what failed in an earlier attempt another one.
+
+        So with what an operator's restart has made pending: Nova may know
+        more of it than its row.
+        """
         present = {c.server.id: c for c in candidates}
         for move in known:
-            if move.status is not VMoveStatus.FAILED:
+            if move.status is not VMoveStatus.FAILED and not (
+                move.status is VMoveStatus.PENDING
+                and move.requested_at is None
+            ):
                 continue
             again: dict[str, Any] = {
                 "message": None,

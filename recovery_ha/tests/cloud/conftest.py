@@ -103,6 +103,43 @@ class Cloud:
         self._killed.append(host)
         self.control("kill", host)
 
+    def restart(self, host: str) -> None:
+        """Have a host lose its guests and come back."""
+        self.kill(host)
+        self.wait_for(host, "down")
+        self.control("start", host)
+        self.wait_for(host, "up")
+        self._killed.remove(host)
+
+    def wait_for(self, host: str, state: str) -> None:
+        eventually(
+            lambda: self.service(host)["state"] == state,
+            f"{host} is {state}",
+            60,
+        )
+
+    def enable(self, host: str, enabled: bool) -> None:
+        """Let the scheduler use a host, or not."""
+        status = "enabled" if enabled else "disabled"
+        response = self.sdk.compute.put(
+            f"/os-services/{self.service(host)['id']}",
+            json={"status": status},
+            microversion=NOVA,
+        )
+        assert response.ok, response.text
+
+    def act(self, server: str, action: dict[str, Any]) -> None:
+        """Do something to a server, as its user or an administrator."""
+        response = self.sdk.compute.post(
+            f"/servers/{server}/action", json=action, microversion=NOVA
+        )
+        assert response.ok, response.text
+
+    def actions(self, server: str) -> list[str]:
+        """Return what was done to a server, the newest first."""
+        body = self.get(f"/servers/{server}/os-instance-actions")
+        return [item["action"] for item in body["instanceActions"]]
+
     def evacuations(self, server: str) -> list[str]:
         """Return the states of Nova's evacuation records of a server."""
         records = self.get(
@@ -116,16 +153,8 @@ class Cloud:
         for host in self._killed:
             self.control("start", host)
         for host in self._killed:
-            eventually(
-                lambda host=host: self.service(host)["state"] == "up",
-                f"{host} is up again",
-                60,
-            )
-            self.sdk.compute.put(
-                f"/os-services/{self.service(host)['id']}",
-                json={"status": "enabled"},
-                microversion=NOVA,
-            )
+            self.wait_for(host, "up")
+            self.enable(host, True)
         for uuid in self._made:
             self.sdk.compute.delete(f"/servers/{uuid}")
 

@@ -13,6 +13,8 @@ import pytest
 import recovery_ha
 from recovery_ha import microversion, opts, policies
 from recovery_ha.api import errors as api_errors
+from recovery_ha.conf import CUSTOM_FLOWS_FILE, recovery_flows
+from recovery_ha.conf.recovery_flows import TaskLists
 from recovery_ha.domain import errors, recovery
 from recovery_ha.simulator import settings
 
@@ -72,11 +74,11 @@ def test_the_api_reference_is_built_without_a_warning(tmp_path):
 
 def test_every_option_is_documented(built):
     page = built("configuration/options")
-    parts = re.split(r"\nrecovery_ha: (\S+)\n-+\n", page)
+    parts = re.split(r"\nrecovery_ha[.\w]*: (\S+)\n-+\n", page)
     groups = dict(zip(parts[1::2], parts[2::2], strict=True))
     missing = [
         f"[{group}] {option.name}"
-        for group, options in opts.list_opts()
+        for group, options in opts.list_all_opts()
         for option in options
         if not re.search(
             rf"^{option.dest.replace('_', '[-_]')}$",
@@ -94,7 +96,7 @@ def test_options_that_pages_name_exist():
     known = {
         (group, option.dest)
         for group, options in [
-            *opts.list_opts(),
+            *opts.list_all_opts(),
             ("simulator", settings.OPTIONS),
         ]
         for option in options
@@ -196,7 +198,7 @@ def test_the_samples_hold_every_option_and_rule(built):
     page = built("configuration/samples")
     missing = [
         f"[{group}] {option.dest}"
-        for group, options in opts.list_opts()
+        for group, options in opts.list_all_opts()
         for option in options
         if f"#{option.dest} =" not in page
     ]
@@ -204,3 +206,23 @@ def test_the_samples_hold_every_option_and_rule(built):
     assert "#auth_url = " in page.split("[nova]\n")[-1]
     for rule in policies.list_rules():
         assert f'#"{rule.name}": "{rule.check_str}"' in page
+
+
+def test_the_flows_have_a_sample_of_their_own(built):
+    page = built("configuration/samples")
+    main, name, rest = page.partition(f"\n{CUSTOM_FLOWS_FILE}\n")
+    flows = rest.partition("\npolicy.yaml\n")[0]
+    assert name
+    group = "[taskflow_driver_recovery_flows]\n"
+    assert group not in main
+    assert re.findall(r"^ *(\[\w+\])$", flows, re.MULTILINE) == [
+        "[DEFAULT]",
+        group.strip(),
+    ]
+    # The values are ones that the options take.
+    found = dict(re.findall(r"^ *#(\w+) = (pre:.*)$", flows, re.MULTILINE))
+    assert {name: TaskLists()(value) for name, value in found.items()} == {
+        option.dest: TaskLists()(option.default)
+        for option in recovery_flows.OPTS
+    }
+    assert len(found) == 4

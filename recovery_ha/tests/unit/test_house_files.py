@@ -16,7 +16,7 @@ ROOT = pathlib.Path(recovery_ha.__file__).parents[1]
 LONGEST_MODULE = 500
 OPTIONS = {
     (group, option.dest): option
-    for group, found in opts.list_opts()
+    for group, found in opts.list_all_opts()
     for option in found
 }
 

@@ -19,6 +19,11 @@ project_name = service
 """
 
 
+QUEUE = "[DEFAULT]\ntransport_url = rabbit://a:b@127.0.0.1:9/\n"
+KEYSTONE = NOVA.replace("nova", "keystone_authtoken")
+REST = f"{QUEUE}{NOVA}{KEYSTONE}"
+
+
 @pytest.fixture
 def check(tmp_path):
     """Return a function that runs the checks on some configuration."""
@@ -61,11 +66,11 @@ def synced(tmp_path):
 
 
 def test_all_is_well(check, synced):
-    code, results, _errors = check(synced, NOVA)
+    code, results, _errors = check(synced, REST)
     assert {result for result, _details in results.values()} == {"Success"}
     assert code == 0
     assert migration.head() in results["Database"][1]
-    assert len(results) == 6
+    assert len(results) == 9
 
 
 def test_nothing_is_configured(check):
@@ -93,11 +98,74 @@ def test_a_required_part_of_the_credentials_is_missing(check, synced):
     assert "auth_url" in results["Nova credentials"][1]
 
 
+def test_the_credentials_for_keystone_are_missing(check, synced):
+    code, results, _errors = check(synced, QUEUE, NOVA)
+    assert code == 2
+    assert results["Keystone"][0] == "Failure"
+    assert (
+        "[keystone_authtoken] auth_type is not set" in results["Keystone"][1]
+    )
+    code, results, _errors = check(
+        synced, QUEUE, NOVA, "[api]\nauth_strategy = noauth"
+    )
+    assert results["Keystone"][0] == "Success"
+    assert code == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("transport_url = fake://", "stays inside one process"),
+        ("", "transport_url is not set"),
+    ],
+)
+def test_a_message_queue_that_nobody_shares(check, synced, line, said):
+    code, results, _errors = check(
+        synced, f"[DEFAULT]\n{line}", NOVA, KEYSTONE
+    )
+    assert code == 1
+    result, details = results["Message queue"]
+    assert result == "Warning"
+    assert said in details
+    assert "Set transport_url = rabbit://" in details
+
+
+def test_options_of_masakari_that_nobody_reads(check, synced):
+    code, results, _errors = check(
+        synced,
+        REST,
+        "[DEFAULT]\nos_privileged_user_name = masakari",
+        "[coordination]\nbackend_url = etcd3://127.0.0.1",
+    )
+    assert code == 1
+    result, details = results["Leftovers"]
+    assert result == "Warning"
+    assert "os_privileged_user_name of Masakari is not read" in details
+    assert "[coordination] of Masakari is not read" in details
+
+
+def test_rules_that_nothing_looks_at(check, synced, tmp_path):
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(
+        '"operators": "role:operator"\n'
+        '"os_masakari_api:segments:index": "rule:operators"\n'
+        '"os_masakari_api:segment:index": "role:member"\n'
+    )
+    code, results, _errors = check(
+        synced, REST, f"[oslo_policy]\npolicy_file = {policy}"
+    )
+    assert code == 1
+    result, details = results["Policy"]
+    assert result == "Warning"
+    assert "os_masakari_api:segment:index" in details
+    assert "operators" not in details
+
+
 def test_the_policy_file_is_json(check, synced, tmp_path):
     policy = tmp_path / "policy.json"
     policy.write_text('{"admin_api": "role:boss"}')
     code, results, _errors = check(
-        synced, NOVA, f"[oslo_policy]\npolicy_file = {policy}"
+        synced, REST, f"[oslo_policy]\npolicy_file = {policy}"
     )
     assert code == 2
     assert results["Policy file is not JSON"][0] == "Failure"
@@ -107,7 +175,7 @@ def test_the_policy_file_is_broken(check, synced, tmp_path):
     policy = tmp_path / "policy.yaml"
     policy.write_text('"admin_api": "role:boss"\n  - nonsense: [\n')
     code, results, _errors = check(
-        synced, NOVA, f"[oslo_policy]\npolicy_file = {policy}"
+        synced, REST, f"[oslo_policy]\npolicy_file = {policy}"
     )
     assert code == 2
     assert results["Policy"][0] == "Failure"
@@ -117,7 +185,7 @@ def test_the_policy_file_is_broken(check, synced, tmp_path):
 def test_a_flow_names_an_unknown_task(check, synced):
     code, results, _errors = check(
         synced,
-        NOVA,
+        REST,
         "[taskflow_driver_recovery_flows]\n"
         "host_auto_failure_recovery_tasks = main:['no_such_task']",
     )

@@ -3,14 +3,17 @@
 Nova is not asked whether it knows a host: the API reads only the database.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from recovery_ha.api import listing
+from recovery_ha.api.announcing import Announced
 from recovery_ha.api.expose import Call, expose
 from recovery_ha.api.schemas import common
 from recovery_ha.api.schemas import hosts as schemas
 from recovery_ha.api.service import Service
 from recovery_ha.api.views import recovery as views
+from recovery_ha.clients.events import host_event
 from recovery_ha.db import segments as db
 from recovery_ha.domain.recovery import Host
 from recovery_ha.policies import hosts as rules
@@ -52,11 +55,9 @@ class Hosts:
     def create(self, call: Call, segment: str) -> dict[str, Any]:
         """Add a host to a segment."""
         values = _columns(call.body["host"])
-        return {
-            "host": _view(
-                call, db.create_host(call.context, segment, **values)
-            )
-        }
+        with self._announced("create", lambda: values) as told:
+            found = told(db.create_host(call.context, segment, **values))
+        return {"host": _view(call, found)}
 
     @expose(
         versions=("1.0", None),
@@ -81,7 +82,11 @@ class Hosts:
     def update(self, call: Call, segment: str, host: str) -> dict[str, Any]:
         """Change a host."""
         changes = _columns(call.body["host"])
-        found = db.update_host(call.context, segment, host, changes)
+        look = self._look(call, segment, host)
+        with self._announced("update", look) as told:
+            found = told(db.update_host(call.context, segment, host, changes))
+        if changes.get("on_maintenance") is False:
+            self.service.wake()  # what was held goes on
         return {"host": _view(call, found)}
 
     @expose(
@@ -94,7 +99,14 @@ class Hosts:
     )
     def delete(self, call: Call, segment: str, host: str) -> None:
         """Remove a host from its segment."""
-        db.delete_host(call.context, segment, host)
+        with self._announced("delete", self._look(call, segment, host)):
+            db.delete_host(call.context, segment, host)
+
+    def _announced(self, verb: str, look: Callable[[], Any]) -> Announced:
+        return Announced(self.service.events, f"host.{verb}", host_event, look)
+
+    def _look(self, call: Call, segment: str, host: str) -> Callable[[], Any]:
+        return lambda: db.get_host(call.context, segment, host)
 
 
 def _view(call: Call, host: Host) -> dict[str, Any]:

@@ -4,15 +4,22 @@ import logging
 from typing import Any
 
 from recovery_ha.api import listing
+from recovery_ha.api.announcing import Announced
 from recovery_ha.api.expose import Call, expose
 from recovery_ha.api.schemas import common
 from recovery_ha.api.schemas import notifications as schemas
 from recovery_ha.api.service import Service
 from recovery_ha.api.validation import parse_query_time, parse_time
 from recovery_ha.api.views import recovery as views
+from recovery_ha.clients.events import notification_event
 from recovery_ha.db import progress
 from recovery_ha.db import recovery as db
-from recovery_ha.domain.recovery import NewNotification, NotificationType
+from recovery_ha.domain.recovery import (
+    NewNotification,
+    Notification,
+    NotificationStatus,
+    NotificationType,
+)
 from recovery_ha.microversion import Version
 from recovery_ha.policies import notifications as rules
 
@@ -49,7 +56,7 @@ class Notifications:
             listing.page(call.query, self.service.max_limit),
             **filters,
         )
-        return {"notifications": [views.notification(item) for item in found]}
+        return {"notifications": [_view(call, item) for item in found]}
 
     @expose(
         versions=("1.0", None),
@@ -66,16 +73,15 @@ class Notifications:
         schemas.PAYLOADS[kind].check(
             fields["payload"], at="notification.payload"
         )
-        found = db.create_notification(
-            call.context,
-            NewNotification(
-                type=kind,
-                hostname=fields["hostname"],
-                generated_time=parse_time(fields["generated_time"]),
-                payload=fields["payload"],
-                request_id=call.context.request_id,
-            ),
+        report = NewNotification(
+            type=kind,
+            hostname=fields["hostname"],
+            generated_time=parse_time(fields["generated_time"]),
+            payload=fields["payload"],
+            request_id=call.context.request_id,
         )
+        with self._announced("create", report) as told:
+            found = told(db.create_notification(call.context, report))
         LOG.info(
             "Notification %s: %s of %s accepted.",
             found.uuid,
@@ -84,7 +90,7 @@ class Notifications:
         )
         # The row is committed: whatever happens now, it is not lost.
         self.service.wake()
-        return {"notification": views.notification(found)}
+        return {"notification": _view(call, found)}
 
     @expose(
         versions=("1.0", None),
@@ -97,9 +103,28 @@ class Notifications:
     def show(self, call: Call, notification: str) -> dict[str, Any]:
         """Show a notification, from 1.1 on with its tasks."""
         found = db.get_notification(call.context, notification)
-        view = views.notification(found)
+        view = _view(call, found)
         if call.version >= Version(1, 1):
             view["recovery_workflow_details"] = views.workflow_details(
                 progress.list_task_progress(call.context, found.uuid)
             )
         return {"notification": view}
+
+    def _announced(self, verb: str, report: NewNotification) -> Announced:
+        known = {
+            "type": report.type,
+            "generated_time": report.generated_time,
+            "status": NotificationStatus.NEW,
+        }
+        return Announced(
+            self.service.events,
+            f"notification.{verb}",
+            notification_event,
+            lambda: known,
+        )
+
+
+def _view(call: Call, notification: Notification) -> dict[str, Any]:
+    return views.notification(
+        notification, secrets=bool(call.context.is_admin)
+    )

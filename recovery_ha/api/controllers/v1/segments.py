@@ -1,13 +1,16 @@
 """Segments: ``/segments``."""
 
+from collections.abc import Callable
 from typing import Any
 
 from recovery_ha.api import listing
+from recovery_ha.api.announcing import Announced
 from recovery_ha.api.expose import Call, expose
 from recovery_ha.api.schemas import common
 from recovery_ha.api.schemas import segments as schemas
 from recovery_ha.api.service import Service
 from recovery_ha.api.views import recovery as views
+from recovery_ha.clients.events import segment_event
 from recovery_ha.db import segments as db
 from recovery_ha.domain.recovery import RecoveryMethod
 from recovery_ha.policies import segments as rules
@@ -50,9 +53,9 @@ class Segments:
     def create(self, call: Call) -> dict[str, Any]:
         """Add a segment."""
         values = _columns(call.body["segment"])
-        return {
-            "segment": views.segment(db.create_segment(call.context, **values))
-        }
+        with self._announced("create", lambda: values) as told:
+            found = told(db.create_segment(call.context, **values))
+        return {"segment": views.segment(found)}
 
     @expose(
         versions=("1.0", None),
@@ -78,7 +81,10 @@ class Segments:
     def update(self, call: Call, segment: str) -> dict[str, Any]:
         """Change a segment."""
         changes = _columns(call.body["segment"])
-        found = db.update_segment(call.context, segment, changes)
+        with self._announced("update", self._look(call, segment)) as told:
+            found = told(db.update_segment(call.context, segment, changes))
+        if changes.get("enabled"):
+            self.service.wake()  # what was held goes on
         return {"segment": views.segment(found)}
 
     @expose(
@@ -91,7 +97,16 @@ class Segments:
     )
     def delete(self, call: Call, segment: str) -> None:
         """Remove a segment and its hosts."""
-        db.delete_segment(call.context, segment)
+        with self._announced("delete", self._look(call, segment)):
+            db.delete_segment(call.context, segment)
+
+    def _announced(self, verb: str, look: Callable[[], Any]) -> Announced:
+        return Announced(
+            self.service.events, f"segment.{verb}", segment_event, look
+        )
+
+    def _look(self, call: Call, segment: str) -> Callable[[], Any]:
+        return lambda: db.get_segment(call.context, segment)
 
 
 def _columns(fields: dict[str, Any]) -> dict[str, Any]:

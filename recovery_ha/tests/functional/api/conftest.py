@@ -2,6 +2,7 @@ import contextlib
 
 import pytest
 import sqlalchemy as sa
+from keystonemiddleware import auth_token
 
 from recovery_ha.tests.fixtures.databases import (
     BACKENDS,
@@ -10,7 +11,8 @@ from recovery_ha.tests.fixtures.databases import (
     empty,
     migrated_url,
 )
-from recovery_ha.tests.fixtures.rest import Api, World
+from recovery_ha.tests.fixtures.rest import Api, World, demand_tokens
+from recovery_ha.tests.fixtures.tokens import Tokens
 
 from recovery_ha.api.app import make_app  # isort: skip - after fixtures
 from recovery_ha.db.session import Database
@@ -101,3 +103,30 @@ def statements(database):
             sa.event.remove(engine, "before_cursor_execute", note)
 
     return statements
+
+
+@pytest.fixture
+def tokens(monkeypatch):
+    tokens = Tokens()
+    monkeypatch.setattr(
+        auth_token.AuthProtocol,
+        "fetch_token",
+        tokens.fetch,
+    )
+    return tokens
+
+
+@pytest.fixture
+def guarded(app, conf, database, tokens):
+    demand_tokens(conf)
+    conf.set_override(
+        "www_authenticate_uri", "http://keystone:5000", "keystone_authtoken"
+    )
+    app = make_app(conf, database, lambda: None, check_responses=True)
+
+    def guarded(token=None, prefix="/v1", **headers):
+        if token is not None:
+            headers["X_Auth_Token"] = token
+        return Api(app, prefix, **headers)
+
+    return guarded

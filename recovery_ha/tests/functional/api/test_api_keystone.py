@@ -1,96 +1,13 @@
 """Who may do what, with tokens as keystonemiddleware sees them."""
 
-import datetime as dt
-import uuid
-
 import pytest
 from keystoneauth1 import exceptions as ksa_exc
-from keystonemiddleware import auth_token
 
 from recovery_ha.api.app import make_app
-from recovery_ha.tests.fixtures.rest import (
-    HOST,
-    REPORT,
-    SEGMENT,
-    Api,
-    demand_tokens,
-)
+from recovery_ha.tests.fixtures.rest import HOST, REPORT, SEGMENT, Api
+from recovery_ha.tests.fixtures.tokens import PROJECT
 
 pytestmark = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-
-PROJECT = "0af9c2d4e5"
-
-
-class Tokens:
-    """Stands in for Keystone where auth_token asks it about a token."""
-
-    def __init__(self):
-        self._known = {}
-        self.failure = None
-
-    def fetch(self, token, **_more):
-        if self.failure is not None:
-            raise self.failure
-        try:
-            return {"token": self._known[token]}
-        except KeyError:
-            raise auth_token.InvalidToken from None
-
-    def add(self, *roles, system=False, domain=False, hours=1):
-        now = dt.datetime.now(dt.UTC)
-        form = "%Y-%m-%dT%H:%M:%S.%fZ"
-        shown = {
-            "methods": ["password"],
-            "user": {
-                "id": "u1",
-                "name": "user",
-                "domain": {"id": "default", "name": "Default"},
-            },
-            "roles": [{"id": role, "name": role} for role in roles],
-            "issued_at": now.strftime(form),
-            "expires_at": (now + dt.timedelta(hours=hours)).strftime(form),
-            "catalog": [],
-        }
-        if system:
-            shown["system"] = {"all": True}
-        elif domain:
-            shown["domain"] = {"id": "default", "name": "Default"}
-        else:
-            shown["project"] = {
-                "id": PROJECT,
-                "name": "project",
-                "domain": {"id": "default", "name": "Default"},
-            }
-        token = uuid.uuid4().hex
-        self._known[token] = shown
-        return token
-
-
-@pytest.fixture
-def tokens(monkeypatch):
-    tokens = Tokens()
-    monkeypatch.setattr(
-        auth_token.AuthProtocol,
-        "fetch_token",
-        tokens.fetch,
-    )
-    return tokens
-
-
-@pytest.fixture
-def guarded(app, conf, database, tokens):
-    demand_tokens(conf)
-    conf.set_override(
-        "www_authenticate_uri", "http://keystone:5000", "keystone_authtoken"
-    )
-    app = make_app(conf, database, lambda: None, check_responses=True)
-
-    def guarded(token=None, prefix="/v1", **headers):
-        if token is not None:
-            headers["X_Auth_Token"] = token
-        return Api(app, prefix, **headers)
-
-    return guarded
 
 
 @pytest.fixture

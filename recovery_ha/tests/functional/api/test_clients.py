@@ -10,6 +10,7 @@ import pytest
 from recovery_ha.api.app import make_app
 from recovery_ha.api.server import Server
 from recovery_ha.simulator.server import Simulator
+from recovery_ha.tests.fixtures.keystone import ask_keystone
 from recovery_ha.tests.fixtures.rest import REPORT, World
 
 with warnings.catch_warnings():
@@ -29,9 +30,8 @@ pytestmark = [
 def cloud(app, conf, database):
     """Serve the API with tokens of the simulator's Keystone."""
     with Simulator() as simulator:
-        conf.set_override("auth_strategy", "keystone", "api")
         conf.set_override("port", 0, "api")
-        _configure_keystone(conf, simulator)
+        ask_keystone(conf, simulator.auth_url)
         made = make_app(conf, database, lambda: None, check_responses=True)
         server = Server(conf, made)
         simulator.settings.change(
@@ -40,30 +40,6 @@ def cloud(app, conf, database):
         server.start()
         yield simulator
         server.stop()
-
-
-def _configure_keystone(conf, simulator):
-    from keystoneauth1 import loading  # noqa: PLC0415
-    from keystonemiddleware import auth_token  # noqa: PLC0415
-
-    group = "keystone_authtoken"
-    for name, options in auth_token.list_opts():
-        conf.register_opts(options, group=name)
-    loader = loading.get_plugin_loader("password")
-    conf.register_opts(
-        loading.get_auth_plugin_conf_options(loader), group=group
-    )
-    for name, value in {
-        "www_authenticate_uri": simulator.auth_url,
-        "auth_type": "password",
-        "auth_url": simulator.auth_url,
-        "username": "service",
-        "password": "secret",
-        "user_domain_id": "default",
-        "project_name": "service",
-        "project_domain_id": "default",
-    }.items():
-        conf.set_override(name, value, group)
 
 
 @pytest.fixture

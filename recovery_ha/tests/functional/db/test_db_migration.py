@@ -3,8 +3,10 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from recovery_ha.db import migration
+from recovery_ha.context import internal_context
+from recovery_ha.db import migration, recovery
 from recovery_ha.db.models import Base
+from recovery_ha.db.paging import Page
 from recovery_ha.db.session import Database
 from recovery_ha.domain import errors
 from recovery_ha.tests.fixtures.databases import configure, open_database
@@ -104,14 +106,7 @@ def _set_revision(database, revision):
 
 
 def test_an_older_database_is_refused_until_it_is_upgraded(fresh):
-    migration.upgrade(fresh)
-    with fresh.engine.begin() as connection:
-        if fresh.engine.name != "mysql":
-            for table in ("flowdetails", "atomdetails"):
-                connection.exec_driver_sql(
-                    f"DROP INDEX ix_{table}_parent_uuid"
-                )
-    _set_revision(fresh, "0001")
+    migration.upgrade(fresh, "0001")
     with pytest.raises(errors.DatabaseNotReady) as caught:
         migration.check_ready(fresh)
     assert str(caught.value) == (
@@ -120,6 +115,29 @@ def test_an_older_database_is_refused_until_it_is_upgraded(fresh):
     )
     migration.upgrade(fresh)
     migration.check_ready(fresh)
+
+
+def test_what_an_older_release_accepted_is_kept(fresh):
+    migration.upgrade(fresh, "0002")
+    with fresh.engine.begin() as connection:
+        connection.execute(
+            sa.text(
+                "INSERT INTO notifications (notification_uuid,"
+                " generated_time, source_host_uuid, source_host_name, type,"
+                " payload, status, failover_segment_uuid, received_at,"
+                " created_at, lease_epoch, attempts) VALUES ('n',"
+                " '2026-01-01', 'h', 'host', 'VM', '{}', 'new', 's', 1,"
+                " '2026-01-01', 0, 0)"
+            )
+        )
+
+    migration.upgrade(fresh)
+
+    (found,) = recovery.list_notifications(internal_context(fresh), Page())
+    assert (found.uuid, found.held, found.attempts_before) == ("n", False, 0)
+    with fresh.engine.connect() as connection:
+        uuids = connection.scalars(sa.text("SELECT uuid FROM transactions"))
+        assert uuids.all() == ["n"]
 
 
 @pytest.mark.parametrize("use", [migration.check_ready, migration.upgrade])

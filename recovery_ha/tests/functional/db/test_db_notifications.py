@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from oslo_db import exception as db_exc
 
 from recovery_ha.context import internal_context
-from recovery_ha.db import models, recovery, segments, work
+from recovery_ha.db import models, owned, recovery, segments, work
 from recovery_ha.db.paging import Page
 from recovery_ha.domain import errors
 from recovery_ha.domain.lease import WorkKind
@@ -22,8 +22,9 @@ FINISHED = NotificationStatus.FINISHED
 @pytest.fixture
 def finish(ctx):
     def finish(claimed, status=FINISHED, window=180.0, message="Done."):
-        recovery.finish_notification(
-            ctx, claimed, status, message, duplicate_window=window
+        made = recovery.get_notification(ctx, claimed.uuid)
+        owned.finish(
+            ctx, claimed, made, status, message, duplicate_window=window
         )
 
     return finish
@@ -155,9 +156,8 @@ def test_other_failures_may_be_reported_again_at_once(
 def test_a_host_put_back_into_service_may_fail_again_at_once(
     ctx, segment, host, accept, claim, finish
 ):
-    accept()
-    claimed = claim()
-    recovery.mark_host_failed(ctx, claimed, host.uuid)
+    made, claimed = accept(), claim()
+    owned.mark_host(ctx, claimed, made, MaintenanceCause.HOST_FAILURE)
     finish(claimed)
     segments.update_host(
         ctx, segment.uuid, host.uuid, {"on_maintenance": False}
@@ -249,88 +249,11 @@ def test_notifications_are_filtered(ctx, host, report, change):
     assert found(generated_since=when, type="COMPUTE_HOST") == []
 
 
-# The engine's writes
-
-
-def test_a_failed_host_is_on_maintenance_and_no_reserve(
-    ctx, segment, make_host, report, claim
-):
-    host = make_host(reserved=True)
-    recovery.create_notification(ctx, report())
-    recovery.mark_host_failed(ctx, claim(), host.uuid)
-    found = segments.get_host(ctx, segment.uuid, host.uuid)
-    assert (found.on_maintenance, found.reserved) == (True, False)
-    assert found.maintenance_cause is MaintenanceCause.HOST_FAILURE
-
-
-def test_attempts_are_counted(ctx, accept, claim):
-    uuid = accept().uuid
-    claimed = claim()
-    recovery.start_attempt(ctx, claimed, "flow-1")
-    recovery.count_attempt(ctx, claimed)
-    found = recovery.get_notification(ctx, uuid)
-    assert (found.attempts, found.flow_uuid) == (2, "flow-1")
-    recovery.put_back(
-        ctx,
-        claimed,
-        NotificationStatus.ERROR,
-        "Nova is away.",
-        wake_in=0,
-        uncount=True,
-    )
-    found = recovery.get_notification(ctx, uuid)
-    assert (found.attempts, found.status) == (1, "error")
-    assert found.message == "Nova is away."
-
-
 def test_age_is_by_the_database_s_clock(ctx, accept, change):
     uuid = accept().uuid
     assert 0 <= recovery.age(ctx, uuid) < 5
     change(uuid, received_at=work.clock(ctx) - 100)
     assert 99 < recovery.age(ctx, uuid) < 105
-
-
-def test_a_second_report_joins_the_first_and_ends_with_it(
-    ctx, accept, claim, finish, row
-):
-    first, second = accept(event="STOPPED"), accept(event="DIED")
-    owner = claim()
-    assert recovery.lock_host(ctx, owner, "compute-1", "-") is None
-    other = claim("beta")
-    joined = recovery.lock_host(ctx, other, "compute-1", "Joined {owner}.")
-    assert joined == first.uuid
-    waiting = recovery.get_notification(ctx, second.uuid)
-    assert waiting.status is NotificationStatus.NEW
-    assert waiting.joined_to == first.uuid
-    assert waiting.message == f"Joined {first.uuid}."
-    assert work.claim_next(ctx, WorkKind.RECOVERY, "x", 10) is None
-    finish(owner, NotificationStatus.FAILED, message="Nova said no.")
-    ended = recovery.get_notification(ctx, second.uuid)
-    assert ended.status is NotificationStatus.FAILED
-    assert ended.message == (
-        f"Ended with notification {first.uuid}: Nova said no."
-    )
-    assert row(second.uuid).wake_at is None
-    assert row(second.uuid).dedupe_until is not None
-    assert work.claim_next(ctx, WorkKind.RECOVERY, "x", 10) is None
-
-
-def test_a_joined_one_that_was_claimed_meanwhile_goes_its_own_way(
-    ctx, accept, claim, finish, change
-):
-    first, second = accept(event="STOPPED"), accept(event="DIED")
-    owner = claim()
-    recovery.lock_host(ctx, owner, "compute-1", "-")
-    recovery.lock_host(ctx, claim("beta"), "compute-1", "-")
-    change(second.uuid, wake_at=0.0)
-    again = claim("gamma")
-    assert again.uuid == second.uuid
-    finish(owner)
-    found = recovery.get_notification(ctx, second.uuid)
-    assert found.status is NotificationStatus.RUNNING
-    # The host is free now: this one is the next to have it.
-    assert recovery.lock_host(ctx, again, "compute-1", "-") is None
-    assert first.uuid != second.uuid
 
 
 @pytest.mark.parametrize("status", ["finished", "ignored", "failed"])

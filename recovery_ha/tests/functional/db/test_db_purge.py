@@ -3,7 +3,18 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from recovery_ha.db import models, purge, recovery, segments, types, vmoves
+from recovery_ha.db import (
+    models,
+    owned,
+    purge,
+    recovery,
+    reserved,
+    segments,
+    types,
+    vmoves,
+)
+from recovery_ha.db.history import Remark
+from recovery_ha.domain.gates import Decision, Verdict
 from recovery_ha.domain.recovery import NOTIFICATION, NotificationStatus
 
 OLD = timedelta(days=31)
@@ -17,6 +28,10 @@ def counts(database):
         "logbooks",
         "flowdetails",
         "atomdetails",
+        "decisions",
+        "reserved_host_uses",
+        "transactions",
+        "events",
         "hosts",
         "failover_segments",
     )
@@ -34,12 +49,18 @@ def counts(database):
 
 
 @pytest.fixture
-def ended(ctx, database, accept, claim, change, move_row):
+def ended(ctx, database, make_host, accept, claim, change, move_row):
     """Return a function that makes a recovery with all that belongs to it."""
 
+    make_host("reserve", reserved=True)
+
     def ended(number, *, age=OLD, status="finished"):
-        accept(event=str(number))
+        made = accept(event=str(number))
         claimed = claim()
+        said = Decision("gate", Verdict.PASS, "Fine.", {})
+        owned.decide(ctx, claimed, made, [said])
+        owned.say(ctx, claimed, made, [Remark("One."), Remark("Two.")])
+        reserved.take(ctx, claimed, 1, "reserve")
         vmoves.create_vmoves(ctx, claimed, [move_row(0), move_row(1)])
         metadata = sa.MetaData()
         with database.engine.begin() as connection:
@@ -64,9 +85,10 @@ def ended(ctx, database, accept, claim, change, move_row):
                     )
                 )
         if status in {str(s) for s in NOTIFICATION.terminal}:
-            recovery.finish_notification(
+            owned.finish(
                 ctx,
                 claimed,
+                made,
                 NotificationStatus(status),
                 "-",
                 duplicate_window=0,
@@ -85,7 +107,7 @@ def test_what_ended_long_ago_goes_with_all_that_belongs_to_it(
     removed = purge.purge(ctx, age_in_days=30)
     assert removed == {"notifications": 3, "hosts": 0, "segments": 0}
     left = counts()
-    assert (left.pop("hosts"), left.pop("failover_segments")) == (1, 1)
+    assert (left.pop("hosts"), left.pop("failover_segments")) == (2, 1)
     assert set(left.values()) == {0}
 
 
@@ -105,6 +127,8 @@ def test_what_ended_lately_stays(ctx, ended, counts):
     assert recovery.get_notification(ctx, kept).uuid == kept
     left = counts()
     assert (left["vmoves"], left["flowdetails"]) == (2, 1)
+    assert (left["decisions"], left["reserved_host_uses"]) == (1, 1)
+    assert (left["transactions"], left["events"]) == (1, 3)
 
 
 def test_at_most_so_many_are_removed(ctx, ended, counts, monkeypatch):

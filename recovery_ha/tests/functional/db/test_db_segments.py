@@ -4,7 +4,7 @@ from concurrent import futures
 import pytest
 
 from recovery_ha.context import internal_context
-from recovery_ha.db import recovery, segments, work
+from recovery_ha.db import hosts, recovery, segments, work
 from recovery_ha.db.paging import Page
 from recovery_ha.db.session import writer
 from recovery_ha.domain import errors
@@ -125,11 +125,11 @@ def test_a_host_is_what_was_written(ctx, segment, make_host):
     assert made.maintenance_cause is None
     assert segments.get_host(ctx, segment.uuid, made.uuid) == made
     assert segments.get_host(ctx, str(segment.id), str(made.id)) == made
-    reported = segments.find_reported_host(ctx, "c-1")
+    reported = hosts.find_reported_host(ctx, "c-1")
     assert reported is not None
     assert (reported.uuid, reported.name) == (made.uuid, made.name)
     assert reported.segment_uuid == made.segment.uuid
-    assert segments.find_reported_host(ctx, "C-1") is None
+    assert hosts.find_reported_host(ctx, "C-1") is None
 
 
 def test_a_host_s_name_is_unique_over_all_segments(ctx, add, make_host):
@@ -160,7 +160,7 @@ def test_a_host_belongs_to_its_segment(ctx, add, host):
 def test_a_deleted_segment_takes_its_hosts_along(ctx, add, segment, make_host):
     make_host("c-1")
     segments.delete_segment(ctx, segment.uuid)
-    assert segments.find_reported_host(ctx, "c-1") is None
+    assert hosts.find_reported_host(ctx, "c-1") is None
     make_host("c-1", add("again").uuid)
 
 

@@ -5,11 +5,18 @@ import pytest
 import sqlalchemy as sa
 
 from recovery_ha.context import internal_context
-from recovery_ha.db import models, recovery, vmoves, work
+from recovery_ha.db import models, owned, recovery, reserved, vmoves, work
+from recovery_ha.db.history import Remark
+from recovery_ha.db.reserved import Use, UseStatus
 from recovery_ha.db.session import connection, writer
 from recovery_ha.domain import errors
+from recovery_ha.domain.gates import Decision, Verdict
 from recovery_ha.domain.lease import WorkKind
-from recovery_ha.domain.recovery import NotificationStatus, VMoveStatus
+from recovery_ha.domain.recovery import (
+    MaintenanceCause,
+    NotificationStatus,
+    VMoveStatus,
+)
 
 KIND = WorkKind.RECOVERY
 
@@ -53,9 +60,10 @@ def test_the_longest_waiting_is_claimed_first(ctx, many, change, claim):
 
 
 def test_what_waits_is_not_claimed_before_its_time(ctx, accept, claim):
-    uuid = accept().uuid
-    recovery.put_back(
-        ctx, claim(), NotificationStatus.ERROR, "later", wake_in=0.4
+    made = accept()
+    uuid = made.uuid
+    owned.put_back(
+        ctx, claim(), made, NotificationStatus.ERROR, "later", wake_in=0.4
     )
     assert work.claim_next(ctx, KIND, "a", 10) is None
     time.sleep(0.5)
@@ -104,48 +112,68 @@ def test_a_lease_that_ended_is_taken_over_once(
         assert won[0].taken_over
 
 
-def test_renewing_keeps_what_is_owned(ctx, many, claim, row, expire):
-    uuids = many(4)
-    owned = {claim("alpha", 1).uuid for _ in range(3)}
+def test_renewing_keeps_what_is_owned(ctx, many, claim, row, change, expire):
+    uuids = many(5)
+    mine = {claim("alpha", 1).uuid for _ in range(3)}
+    dropped = claim("alpha", 1)
     other = claim("beta", 30)
-    lost = min(owned)
+    lost, asked, kept = sorted(mine)
     expire(lost)
-    before = row(other.uuid)
-    found = work.renew(ctx, KIND, "alpha", 60)
-    assert found == {(uuid, 1) for uuid in owned - {lost}}
+    change(asked, requested_action="cancel")
+    before = [row(uuid) for uuid in (other.uuid, dropped.uuid)]
+    held = [(uuid, 1) for uuid in (*mine, other.uuid)]
+    held.append((dropped.uuid, 2))
+    found = work.renew(ctx, KIND, "alpha", 60, held)
+    assert found == {(asked, 1): "cancel", (kept, 1): None}
     now = work.clock(ctx)
-    for uuid in owned - {lost}:
+    for uuid in (asked, kept):
         assert row(uuid).lease_expires_at == pytest.approx(now + 60, abs=2)
     assert row(lost).lease_expires_at < now
-    assert row(other.uuid) == before
-    assert work.renew(ctx, KIND, "nobody", 60) == set()
-    assert len(uuids) == 4
+    assert [row(uuid) for uuid in (other.uuid, dropped.uuid)] == before
+    assert work.renew(ctx, KIND, "nobody", 60, held) == {}
+    assert len(uuids) == 5
 
 
 # A stale owner changes nothing
 
 
-def _stale_writes(ctx, claimed, move, host, another):
+def _stale_writes(ctx, claimed, made, move, another):
+    use = Use(1, made.source_host_uuid, "c", UseStatus.TAKEN, True, None, ())
+    said = Decision("gate", Verdict.PASS, "Fine.", {})
     return [
         lambda: work.fence(ctx, claimed),
         lambda: work.update_owned(ctx, claimed, message="stale"),
         lambda: work.release(ctx, claimed, wake_in=0, message="stale"),
         lambda: work.release(ctx, claimed, wake_in=None, status="finished"),
         lambda: work.lock_resource(ctx, claimed, "host", "compute-9"),
-        lambda: recovery.start_attempt(ctx, claimed, "stale"),
-        lambda: recovery.count_attempt(ctx, claimed),
-        lambda: recovery.mark_host_failed(ctx, claimed, host.uuid),
-        lambda: recovery.lock_host(ctx, claimed, "compute-9", "-"),
-        lambda: recovery.put_back(
-            ctx, claimed, NotificationStatus.ERROR, "stale", wake_in=0
+        lambda: owned.say(ctx, claimed, made, [Remark("stale")]),
+        lambda: owned.remember(ctx, claimed, fact="stale"),
+        lambda: owned.start_flow(ctx, claimed, "stale", new_attempt=True),
+        lambda: owned.count_attempt(ctx, claimed),
+        lambda: owned.mark_host(
+            ctx, claimed, made, MaintenanceCause.HOST_FAILURE
         ),
-        lambda: recovery.finish_notification(
+        lambda: owned.lock_host(ctx, claimed, made),
+        lambda: owned.lock_instance(ctx, claimed, made, "i-1"),
+        lambda: owned.decide(ctx, claimed, made, [said]),
+        lambda: owned.hold(ctx, claimed, made, "stale", wake_in=0),
+        lambda: owned.put_back(
+            ctx, claimed, made, NotificationStatus.ERROR, "stale", wake_in=0
+        ),
+        lambda: owned.finish(
             ctx,
             claimed,
+            made,
             NotificationStatus.FINISHED,
             "stale",
             duplicate_window=0,
         ),
+        lambda: reserved.take(ctx, claimed, 1, "compute-1"),
+        lambda: reserved.begin(
+            ctx, claimed, use, disabled=True, reason=None, aggregates=[]
+        ),
+        lambda: reserved.keep(ctx, claimed, use),
+        lambda: reserved.give_back(ctx, claimed, use),
         lambda: vmoves.create_vmoves(ctx, claimed, [another]),
         lambda: vmoves.transition_vmove(
             ctx, claimed, move, VMoveStatus.ONGOING
@@ -160,6 +188,9 @@ def _everything(database):
         models.VMove,
         models.Host,
         models.ResourceLock,
+        models.ReservedHostUse,
+        models.GateDecision,
+        models.Event,
     )
     with database.read_engine.connect() as connection:
         return [
@@ -172,9 +203,10 @@ def _everything(database):
 
 @pytest.mark.parametrize("how", ["taken over", "expired", "same owner again"])
 def test_a_stale_owner_changes_nothing(
-    ctx, database, host, accept, claim, expire, move_row, how
+    ctx, database, accept, claim, expire, move_row, how
 ):
-    uuid = accept().uuid
+    made = accept()
+    uuid = made.uuid
     stale = claim("alpha")
     vmoves.create_vmoves(ctx, stale, [move_row(0)])
     (move,) = vmoves.list_vmoves(ctx, uuid)
@@ -182,7 +214,7 @@ def test_a_stale_owner_changes_nothing(
     if how != "expired":
         claim("beta" if how == "taken over" else "alpha")
     before = _everything(database)
-    for write in _stale_writes(ctx, stale, move, host, move_row(1)):
+    for write in _stale_writes(ctx, stale, made, move, move_row(1)):
         with pytest.raises(errors.LeaseLost, match=uuid):
             write()
         assert _everything(database) == before

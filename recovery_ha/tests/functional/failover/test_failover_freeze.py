@@ -15,14 +15,6 @@ def engines(site):
     return [site.engine(name).wait_ready() for name in ("alpha", "beta")]
 
 
-def freeze(site, engine):
-    """Freeze an engine while it does not have SQLite's one write lock."""
-    engine.freeze()
-    while not site.writable():
-        engine.thaw()
-        engine.freeze()
-
-
 def freeze_owner_at(site, uuid, fault):
     """Freeze the owner while a fault holds its request; let that go then.
 
@@ -40,7 +32,7 @@ def freeze_owner_at(site, uuid, fault):
         "all but the one that is held are under way",
     )
     owner = site.owning_daemon(uuid)
-    freeze(site, owner)
+    site.freeze(owner)
     site.world.faults.release(fault.id)
     return owner
 
@@ -73,6 +65,7 @@ def test_continued_after_the_other_has_finished(site):
     assert_works_alone(site, stale)
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.usefixtures("engines")
 def test_continued_while_the_other_is_in_the_middle(site):
     site.world.settings.rebuild_seconds = 1
@@ -99,8 +92,8 @@ def test_frozen_between_two_looks(site):
     uuid = site.lose("compute-1")
     eventually(lambda: len(site.evacuations()) == 3, "all are under way")
     stale = site.owning_daemon(uuid)
-    freeze(site, stale)
-    eventually(lambda: site.owner(uuid) != stale.name, "another owns it")
+    site.freeze(stale)
+    site.taken_over(uuid, stale)
     stale.thaw()
     stale.wait_said("It goes on elsewhere.")
 
@@ -120,6 +113,7 @@ def test_frozen_shorter_than_its_lease_goes_on_itself(site):
     assert owner.said(f"{uuid} is finished")
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_both_frozen_and_continued_at_once(site, engines):
     site.world.settings.rebuild_seconds = 3
     servers = site.servers("compute-1", 4)
@@ -128,7 +122,7 @@ def test_both_frozen_and_continued_at_once(site, engines):
     uuid = site.lose("compute-1")
     site.held(held)
     for engine in engines:
-        freeze(site, engine)
+        site.freeze(engine)
     site.world.faults.release(held.id)
     eventually(
         lambda: all(

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from recovery_ha.rpc.client import EngineClient
+from recovery_ha.tests.fixtures.databases import BACKENDS
 from recovery_ha.tests.fixtures.reporting import port_of, post_report
 from recovery_ha.tests.fixtures.site import STOPPED
 from recovery_ha.tests.fixtures.waiting import eventually
@@ -68,6 +69,7 @@ def test_a_wake_up_starts_the_work(site, rabbit):
     site.assert_recovered(uuid, servers)
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_without_a_queue_the_sweep_finds_the_work(site):
     site.engine("alpha", transport_url=NOWHERE)
     port = port_of(site.api("api", transport_url=NOWHERE))

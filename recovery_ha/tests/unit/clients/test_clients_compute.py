@@ -1,98 +1,18 @@
-import warnings
+import functools
 
 import pytest
 
 from recovery_ha.clients.compute import Compute, Nova
-from recovery_ha.conf import new_config
 from recovery_ha.domain import errors
-from recovery_ha.simulator.server import Simulator
 from recovery_ha.tests.fixtures.waiting import eventually
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
 
-@pytest.fixture(scope="module")
-def simulator():
-    with Simulator(
-        computes=4,
-        rebuild_seconds=0.05,
-        done_delay_seconds=0.02,
-        action_seconds=0.02,
-        down_time_seconds=0.05,
-    ) as simulator:
-        yield simulator
-
-
 @pytest.fixture
-def world(simulator):
-    world = simulator.world
-    world.faults.clear()
-    world.outages.end()
-    world.journal.clear()
-    world.settings.page_limit = 1000
-    world.reset(4, 0)
-    return world
-
-
-def options(simulator, **changes):
-    return {
-        "auth_type": "password",
-        "auth_url": simulator.auth_url,
-        "username": "service",
-        "password": "secret",
-        "project_name": "service",
-        "user_domain_id": "default",
-        "project_domain_id": "default",
-        **changes,
-    }
-
-
-def configure(tmp_path, values):
-    path = tmp_path / "nova.conf"
-    lines = [f"{name} = {value}" for name, value in values.items()]
-    path.write_text("\n".join(["[nova]", *lines, ""]))
-    return new_config(["--config-file", str(path)])
-
-
-class Work:
-    """A piece of work: whether it may be acted on, and how long it slept."""
-
-    def __init__(self):
-        self.refusal = None
-        self.checks = 0
-        self.slept = []
-
-    def check(self):
-        self.checks += 1
-        if self.refusal is not None:
-            raise self.refusal
-
-    def wait(self, seconds):
-        self.slept.append(seconds)
-        self.check()
-
-
-@pytest.fixture
-def work():
-    return Work()
-
-
-@pytest.fixture
-def make(simulator, world, tmp_path, work):
+def make(bind):
     """Return a function that logs in with options of [nova]."""
-
-    def make(request_id="req-7", **changes):
-        conf = configure(tmp_path, options(simulator, **changes))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return Compute(
-                Nova(conf),
-                check=work.check,
-                wait=work.wait,
-                request_id=request_id,
-            )
-
-    return make
+    return functools.partial(bind, Compute)
 
 
 @pytest.fixture
@@ -298,6 +218,12 @@ def test_a_refused_read_is_not_repeated(compute, world, work, status):
         ("POST", lambda c, uuid: c.evacuate_server(uuid, None)),
         ("POST", lambda c, uuid: c.lock_server(uuid, "-")),
         ("POST", lambda c, uuid: c.stop_server(uuid)),
+        ("POST", lambda c, uuid: c.start_server(uuid)),
+        ("POST", lambda c, uuid: c.reboot_server(uuid)),
+        ("POST", lambda c, _: c.add_to_aggregate(1, "compute-2")),
+        ("POST", lambda c, _: c.remove_from_aggregate(1, "compute-2")),
+        ("PUT", lambda c, _: c.enable_service("x")),
+        ("PUT", lambda c, _: c.clear_forced_down("x")),
         ("PUT", lambda c, _: c.disable_service("x", "-")),
     ],
 )
@@ -335,9 +261,15 @@ def test_nothing_is_sent_for_work_that_is_lost(
         lambda: compute.lock_server(dead[0], "-"),
         lambda: compute.unlock_server(dead[0]),
         lambda: compute.stop_server(dead[0]),
+        lambda: compute.start_server(dead[0]),
+        lambda: compute.reboot_server(dead[0]),
         lambda: compute.reset_server_state(dead[0], "error"),
         lambda: compute.disable_service("x", "-"),
         lambda: compute.force_service_down("x"),
+        lambda: compute.enable_service("x"),
+        lambda: compute.clear_forced_down("x"),
+        lambda: compute.add_to_aggregate(1, "compute-2"),
+        lambda: compute.remove_from_aggregate(1, "compute-2"),
     ):
         with pytest.raises(type(refusal)):
             call()
@@ -426,8 +358,8 @@ def test_a_wrong_password_is_an_error_and_not_shown(make):
     assert "wrong-word" not in str(caught.value)
 
 
-def test_without_auth_type_the_option_is_named(tmp_path):
-    conf = configure(tmp_path, {"username": "service"})
+def test_without_auth_type_the_option_is_named(configure):
+    conf = configure(username="service")
     with pytest.raises(errors.InvalidConfiguration) as caught:
         Nova(conf)
     assert str(caught.value).startswith("[nova] auth_type is not set")

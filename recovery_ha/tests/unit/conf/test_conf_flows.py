@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oslo_config import cfg
 
-from recovery_ha.conf import new_config
-from recovery_ha.conf.recovery_flows import GROUP, PHASES, TaskLists
+from recovery_ha.conf import CUSTOM_FLOWS_FILE, new_config
+from recovery_ha.conf.recovery_flows import GROUP, OPTS, PHASES, TaskLists
 
 parse = TaskLists()
 
@@ -74,6 +74,27 @@ def test_they_are_read_from_a_file_too(tmp_path, text, pre, main, post):
     conf = new_config(["--config-file", str(path)])
     found = conf[GROUP].host_auto_failure_recovery_tasks
     assert found == {"pre": pre, "main": main, "post": post}
+
+
+def test_the_document_s_whole_file_is_read(tmp_path):
+    path = tmp_path / CUSTOM_FLOWS_FILE
+    path.write_text(
+        f"[{GROUP}]\n"
+        f"instance_failure_recovery_tasks = {INSTANCE}\n"
+        f"process_failure_recovery_tasks = {PROCESS}\n"
+        f"host_auto_failure_recovery_tasks = {HOST_AUTO}\n"
+        f"host_rh_failure_recovery_tasks = {HOST_RH}\n"
+    )
+    (tmp_path / "main.conf").touch()
+    conf = new_config(["--config-file", str(tmp_path / "main.conf")])
+    found = [
+        conf[GROUP][f"{kind}_failure_recovery_tasks"]
+        for kind in ("instance", "process", "host_auto", "host_rh")
+    ]
+    assert found == [
+        {"pre": pre, "main": main, "post": post}
+        for _text, pre, main, post in SPEC[:4]
+    ]
 
 
 @pytest.mark.parametrize(
@@ -179,6 +200,11 @@ def test_what_is_written_is_read(value, order, quote, between):
 def test_a_value_is_shown_as_it_is_read(value):
     assert parse(parse._formatter(value)) == value
     assert parse(value) == value
+
+
+@pytest.mark.parametrize("option", OPTS, ids=lambda option: option.name)
+def test_a_default_is_shown_as_it_is_read(option):
+    assert parse(parse._formatter(option.default)) == parse(option.default)
 
 
 def test_types_are_equal_and_have_a_name():

@@ -36,7 +36,7 @@ def test_what_is_listed_is_what_is_registered():
     conf = new_config([], default_config_files=[])
     listed = {
         (group, option.dest)
-        for group, options in opts.list_opts()
+        for group, options in opts.list_all_opts()
         for option in options
     }
     of_others = {o.dest for o in oslo_db_options.database_opts}
@@ -57,7 +57,7 @@ def test_what_is_listed_is_what_is_registered():
 
 
 def test_no_option_is_listed_twice():
-    for group, options in opts.list_opts():
+    for group, options in opts.list_all_opts():
         found = [option.dest for option in options]
         assert len(found) == len(set(found)), group
 

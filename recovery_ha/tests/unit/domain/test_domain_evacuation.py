@@ -17,7 +17,7 @@ from recovery_ha.domain.evacuation import (
     treatment,
     verdict,
 )
-from recovery_ha.domain.ports import Migration, Server
+from recovery_ha.domain.ports import Flavor, Migration, Server
 from recovery_ha.domain.recovery import VMove, VMoveStatus, VMoveType
 
 WHEN = datetime(2026, 1, 2, 3, 4, 5)
@@ -34,6 +34,10 @@ def a_server(id_="i-1", **values):
         "locked": False,
         "metadata": {},
         "fault": None,
+        "project_id": "p-1",
+        "user_id": "u-1",
+        "flavor": Flavor("tiny", 1, 64, 1, {}),
+        "image_id": "m-1",
     }
     return Server(id=id_, **{**fields, **values})
 
@@ -127,6 +131,7 @@ def test_an_instance_is_marked_by_a_true_word(metadata, marked):
 
 def choose(servers, records=(), **options):
     fields = {
+        "excluded": {},
         "ha_key": "HA_Enabled",
         "evacuate_all": True,
         "ignore_error": False,
@@ -161,6 +166,13 @@ def test_what_is_left_out_is_said():
     assert "soft-deleting" in reasons["b"]
     assert "in vm_state error" in reasons["c"]
     assert "not HA-enabled" in reasons["d"]
+
+
+def test_what_is_excluded_is_left_out_with_its_sentence():
+    servers = [a_server("a", metadata=HA), a_server("b")]
+    found = choose(servers, excluded={"a": "somebody's own", "z": "-"})
+    assert [c.server.id for c in found.chosen] == ["b"]
+    assert found.left_out == ((servers[0], "somebody's own"),)
 
 
 def test_everything_is_taken_by_default():

@@ -109,6 +109,74 @@ def test_a_deadline_that_moves_while_waiting_is_noticed():
     lease.wait(0.6)
 
 
+# What an operator asks for
+
+
+def test_an_interrupted_lease_says_what_is_wanted():
+    lease = a_lease()
+    lease.interrupt("cancel")
+    lease.interrupt("rollback")  # the first one is done
+    with pytest.raises(errors.RecoveryInterrupted) as caught:
+        lease.check()
+    assert caught.value.action == "cancel"
+    assert lease.still_mine()
+
+
+@pytest.mark.parametrize(
+    ("end", "error"),
+    [("lose", errors.LeaseLost), ("stop", errors.EngineStopping)],
+)
+def test_an_end_comes_before_what_an_operator_wants(end, error):
+    lease = a_lease()
+    lease.interrupt("cancel")
+    getattr(lease, end)()
+    with pytest.raises(error):
+        lease.check()
+    with lease.undoing(), pytest.raises(error):
+        lease.check()
+
+
+def test_waiting_ends_at_once_when_an_operator_interrupts():
+    lease = a_lease()
+    threading.Timer(0.1, lease.interrupt, ["cancel"]).start()
+    before = time.monotonic()
+    with pytest.raises(errors.RecoveryInterrupted):
+        lease.wait(30)
+    assert time.monotonic() - before < 5
+
+
+def test_what_is_undone_goes_on_although_it_was_interrupted():
+    lease = a_lease()
+    lease.interrupt("rollback")
+    with lease.undoing():
+        with lease.undoing():
+            lease.check()
+        lease.check()
+        before = time.monotonic()
+        lease.wait(0.25)
+        assert time.monotonic() - before >= 0.25
+    with pytest.raises(errors.RecoveryInterrupted):
+        lease.check()
+
+
+def test_only_the_thread_that_undoes_goes_on():
+    lease, found = a_lease(), []
+    lease.interrupt("rollback")
+
+    def check():
+        try:
+            lease.check()
+        except errors.RecoveryInterrupted as exc:
+            found.append(exc)
+
+    with lease.undoing():
+        thread = threading.Thread(target=check)
+        thread.start()
+        thread.join()
+        lease.check()
+    assert len(found) == 1
+
+
 # The keeper
 
 
@@ -136,6 +204,18 @@ def test_what_is_dropped_is_renewed_no_more(keep, claim, database):
     time.sleep(0.7)
     ctx = internal_context(database)
     assert work.claim_next(ctx, WorkKind.RECOVERY, "beta", 60) is not None
+
+
+def test_what_was_lost_ends_although_other_work_is_renewed(keep, claim, ctx):
+    """Else it would be owned for ever, and nobody would work on it."""
+    keeper = keep(0.9)
+    lease = keeper.hold(claim(seconds=0.9), time.monotonic())
+    other = keeper.hold(claim(seconds=0.9, event="x"), time.monotonic())
+    keeper.drop(lease)
+    other.wait(2.0)
+    taken = work.claim_next(ctx, WorkKind.RECOVERY, "beta", 60)
+    assert taken.uuid == lease.claim.uuid
+    assert other.still_mine()
 
 
 def test_what_the_database_has_given_to_another_is_lost_at_once(
@@ -232,6 +312,37 @@ def test_a_full_pool_does_not_end_the_keeper(keep, claim, database):
     again = keeper.hold(claimed, time.monotonic())
     again.wait(1.2)
     assert again.still_mine()
+
+
+def ask_for(database, lease, action):
+    with database.engine.begin() as connection:
+        connection.execute(
+            sa.update(models.Notification)
+            .where(models.Notification.notification_uuid == lease.claim.uuid)
+            .values(requested_action=action)
+        )
+
+
+def test_what_an_operator_asks_for_is_found_when_renewing(
+    keep, claim, database
+):
+    keeper = keep(0.6)
+    one = keeper.hold(claim(seconds=60), time.monotonic())
+    other = keeper.hold(claim(seconds=60, event="x"), time.monotonic())
+    ask_for(database, one, "rollback")
+    with pytest.raises(errors.RecoveryInterrupted) as caught:
+        one.wait(10)
+    assert caught.value.action == "rollback"
+    other.check()
+
+
+def test_a_keeper_that_is_woken_looks_at_once(keep, claim, database):
+    keeper = keep(600)
+    lease = keeper.hold(claim(seconds=60), time.monotonic())
+    ask_for(database, lease, "cancel")
+    keeper.wake()
+    with pytest.raises(errors.RecoveryInterrupted):
+        lease.wait(10)
 
 
 def test_stopping_ends_all_work_at_its_next_safe_point(keep, claim):

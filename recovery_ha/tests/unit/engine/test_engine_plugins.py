@@ -1,12 +1,16 @@
+import itertools
 import pathlib
 import sys
 
 import pytest
+from oslo_config import cfg
 
 from recovery_ha.conf import new_config, recovery_flows
 from recovery_ha.domain import errors
-from recovery_ha.engine.plugins import load_tasks
+from recovery_ha.engine.plugins import INPUTS, Flow, load_flow, load_flows
+from recovery_ha.engine.plugins import load_tasks as load_any_tasks
 from recovery_ha.plugin import RecoveryTask
+from recovery_ha.tests.fixtures.third_party import write_distribution
 
 OPTION = "[taskflow_driver_recovery_flows] host_auto_failure_recovery_tasks"
 
@@ -36,6 +40,24 @@ class NoTask:
 
 
 not_even_a_class = 7
+
+
+class BareTask(RecoveryTask):
+    pass
+
+
+class FussyTask(RecoveryTask):
+    def execute(self):
+        pass
+
+    def revert(self, weather, result, flow_failures, **kwargs):
+        pass
+
+
+class Twin:
+    class MailTask(RecoveryTask):
+        def execute(self):
+            pass
 """
 ENTRY_POINTS = """
 [recovery_ha.task_flow.tasks]
@@ -46,32 +68,67 @@ no_task = third_party_tasks:NoTask
 no_class = third_party_tasks:not_even_a_class
 no_module = third_party_nowhere:Task
 no_name = third_party_tasks:Missing
+bare_task = third_party_tasks:BareTask
+fussy_task = third_party_tasks:FussyTask
+twin_task = third_party_tasks:Twin.MailTask
+"""
+RIVAL = """
+from recovery_ha.plugin import RecoveryTask
+
+
+class EvacuateTask(RecoveryTask):
+    def execute(self):
+        pass
 """
 
 
 @pytest.fixture
-def third_party(tmp_path, monkeypatch):
-    """Install a distribution with tasks of its own, for this process."""
-    (tmp_path / "third_party_tasks.py").write_text(MODULE)
-    info = tmp_path / "third_party_tasks-1.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(
-        "Metadata-Version: 2.1\nName: third-party-tasks\nVersion: 1\n"
-    )
-    (info / "entry_points.txt").write_text(ENTRY_POINTS)
-    monkeypatch.syspath_prepend(str(tmp_path))
+def third_parties(tmp_path, monkeypatch):
+    """Return a function that installs a package for this process."""
+
+    def install(name, module, entry_points):
+        directory = write_distribution(
+            tmp_path / name, name, module, entry_points
+        )
+        monkeypatch.syspath_prepend(str(directory))
+        installed.append(name)
+
     # stevedore keeps what it has found, on disk and in its managers.
     from stevedore import _cache, extension  # noqa: PLC0415
 
     monkeypatch.setattr(_cache._c, "_internal", {}, raising=False)
     monkeypatch.setattr(_cache._c, "_disable_caching", True)
     monkeypatch.setattr(extension.ExtensionManager, "ENTRY_POINT_CACHE", {})
-    yield
-    sys.modules.pop("third_party_tasks", None)
+    installed = []
+    yield install
+    for name in installed:
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def third_party(third_parties):
+    third_parties("third_party_tasks", MODULE, ENTRY_POINTS)
+
+
+@pytest.fixture
+def rival(third_parties):
+    point = "evacuate_instances_task = rival_tasks:EvacuateTask"
+    third_parties(
+        "rival_tasks", RIVAL, f"[recovery_ha.task_flow.tasks]\n{point}\n"
+    )
 
 
 def phases(**named):
     return {"pre": [], "main": [], "post": [], **named}
+
+
+def load_tasks(option, named):
+    """Return the tasks of a host's flow."""
+    return load_any_tasks(option, named, ("notification_uuid", "host_name"))
+
+
+def tasks(named):
+    return load_tasks(OPTION, named).tasks
 
 
 def refusal(named):
@@ -84,7 +141,7 @@ def refusal(named):
 def test_the_default_flow_is_there_and_in_order():
     conf = new_config([], default_config_files=[])
     group = conf[recovery_flows.GROUP]
-    found = load_tasks(OPTION, group.host_auto_failure_recovery_tasks)
+    found = tasks(group.host_auto_failure_recovery_tasks)
     assert [task.__name__ for task in found] == [
         "DisableComputeServiceTask",
         "PrepareHAEnabledInstancesTask",
@@ -101,9 +158,10 @@ def test_every_entry_point_of_ours_loads():
         for line in text.splitlines()
         if "=" in line and line.startswith("    ")
     ]
-    assert len(names) >= 3
+    assert len(names) >= 4
+    given = {"evacuated", *itertools.chain(*INPUTS.values())}
     for name in names:
-        assert load_tasks(OPTION, phases(main=[name]))
+        assert load_any_tasks(OPTION, phases(main=[name]), given).tasks
 
 
 def test_phases_run_in_their_order_whatever_the_option_says():
@@ -112,19 +170,19 @@ def test_phases_run_in_their_order_whatever_the_option_says():
         "main": ["prepare_HA_enabled_instances_task"],
         "pre": ["disable_compute_service_task"],
     }
-    found = [task.__name__ for task in load_tasks(OPTION, named)]
+    found = [task.__name__ for task in tasks(named)]
     assert found[0] == "DisableComputeServiceTask"
     assert found[-1] == "EvacuateInstancesTask"
 
 
 def test_no_tasks_are_no_tasks():
-    assert load_tasks(OPTION, phases()) == []
+    assert load_tasks(OPTION, phases()) == Flow((), (), ())
 
 
 @pytest.mark.usefixtures("third_party")
 def test_a_third_party_s_task_is_found():
     named = phases(pre=["mail_task"], main=["disable_compute_service_task"])
-    names = [task.__name__ for task in load_tasks(OPTION, named)]
+    names = [task.__name__ for task in tasks(named)]
     assert names == ["MailTask", "DisableComputeServiceTask"]
 
 
@@ -181,7 +239,7 @@ def test_a_task_may_use_what_an_earlier_one_provides():
         main=[*HOST_TASKS, "billing_task"],
         post=["letter_task"],
     )
-    assert len(load_tasks(OPTION, named)) == 6
+    assert len(tasks(named)) == 6
 
 
 @pytest.mark.usefixtures("third_party")
@@ -200,3 +258,141 @@ def test_an_input_that_nobody_provides_is_named(named, task, missing):
     assert refusal(named) == (
         f"task {task!r} needs {missing!r}, which no task before it provides."
     )
+
+
+@pytest.mark.usefixtures("third_party")
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["bare_task"], "task 'bare_task' has no method execute."),
+        (
+            ["fussy_task"],
+            "task 'fussy_task' needs 'weather'",
+        ),
+        (
+            ["mail_task", "twin_task"],
+            "tasks 'mail_task' and 'twin_task' are both of a class named",
+        ),
+    ],
+)
+def test_what_would_fail_in_the_middle_of_a_recovery(names, said):
+    assert refusal(phases(main=names)).startswith(said)
+
+
+@pytest.mark.usefixtures("rival")
+def test_a_name_that_two_packages_announce_is_nobody_s():
+    said = refusal(phases(main=["evacuate_instances_task"]))
+    assert said.startswith(
+        "task 'evacuate_instances_task' is announced by more than one package"
+    )
+    assert "rival_tasks:EvacuateTask" in said
+    assert "recovery_ha.engine.recovery.evacuate:EvacuateInst" in said
+
+
+def test_confirmation_without_evacuation():
+    assert refusal(phases(main=["confirm_evacuation_task"])) == (
+        "task 'confirm_evacuation_task' needs 'evacuated', which no task"
+        " before it provides."
+    )
+
+
+@pytest.mark.usefixtures("third_party")
+def test_what_is_evacuated_is_known_before_and_after_the_confirmation():
+    for place in (3, 4):
+        names = [*HOST_TASKS, "confirm_evacuation_task"]
+        names.insert(place, "billing_task")
+        assert len(tasks(phases(main=names))) == 5
+
+
+@pytest.fixture
+def configured(tmp_path):
+    """Return a function that reads a file with one option of a flow."""
+
+    def configured(option, value):
+        path = tmp_path / "main.conf"
+        path.write_text(f"[{recovery_flows.GROUP}]\n{option} = {value}\n")
+        return new_config(["--config-file", str(path)])
+
+    return configured
+
+
+def test_every_option_has_its_inputs():
+    assert set(INPUTS) == {o.name for o in recovery_flows.OPTS}
+
+
+@pytest.mark.parametrize("option", INPUTS)
+@pytest.mark.usefixtures("third_party")
+def test_a_mistake_in_any_option_names_it(configured, option):
+    for value, said in (
+        ("main:['nonsense_task']", "there is no task 'nonsense_task'"),
+        ("main:['letter_task']", "task 'letter_task' needs 'invoice'"),
+        ("main:['mail_task'],post:['mail_task']", "named more than once"),
+    ):
+        conf = configured(option, value)
+        with pytest.raises(errors.InvalidConfiguration) as caught:
+            load_flow(conf, option)
+        message = str(caught.value)
+        assert message.startswith(f"[{recovery_flows.GROUP}] {option}: ")
+        assert said in message
+        assert "\n" not in message
+    with pytest.raises(cfg.ConfigFileValueError, match=option):
+        load_flow(configured(option, "['mail_task']"), option)
+
+
+@pytest.mark.usefixtures("third_party")
+@pytest.mark.parametrize(
+    ("option", "given"),
+    [
+        ("instance_failure_recovery_tasks", "instance_uuid"),
+        ("process_failure_recovery_tasks", "process_name"),
+        ("host_rh_failure_recovery_tasks", "reserved_host"),
+        ("host_rh_failure_recovery_tasks", "reserved_host_list"),
+    ],
+)
+def test_each_kind_has_inputs_of_its_own(
+    configured, monkeypatch, option, given
+):
+    import third_party_tasks  # noqa: PLC0415
+
+    namespace = {"RecoveryTask": RecoveryTask}
+    exec(  # noqa: S102 - a method with an argument of that name
+        f"class MailTask(RecoveryTask):\n"
+        f"    def execute(self, {given}): pass\n",
+        namespace,
+    )
+    monkeypatch.setattr(third_party_tasks, "MailTask", namespace["MailTask"])
+    for other in INPUTS:
+        conf = configured(other, "main:['mail_task']")
+        if given in INPUTS[other]:
+            assert load_flow(conf, other).main == (namespace["MailTask"],)
+            continue
+        with pytest.raises(errors.InvalidConfiguration, match=given):
+            load_flow(conf, other)
+    assert given in INPUTS[option]
+
+
+def test_all_flows_are_loaded():
+    flows = load_flows(new_config([], default_config_files=[]))
+    shown = {
+        kind: [task.__name__ for task in getattr(flows, kind).tasks]
+        for kind in ("instance", "process", "host_auto", "host_rh")
+    }
+    host = [
+        "DisableComputeServiceTask",
+        "PrepareHAEnabledInstancesTask",
+        "EvacuateInstancesTask",
+    ]
+    assert shown == {
+        "instance": [
+            "StopInstanceTask",
+            "StartInstanceTask",
+            "ConfirmInstanceActiveTask",
+        ],
+        "process": [
+            "DisableComputeNodeTask",
+            "ConfirmComputeNodeDisabledTask",
+        ],
+        "host_auto": host,
+        "host_rh": host,
+    }
+    assert flows.host_rh.main == flows.host_auto.main + flows.host_auto.post

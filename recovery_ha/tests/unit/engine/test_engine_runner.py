@@ -8,8 +8,9 @@ from oslo_utils import uuidutils
 
 from recovery_ha.db import progress
 from recovery_ha.domain import errors
+from recovery_ha.domain.stages import StageState
 from recovery_ha.engine.lease import Lease
-from recovery_ha.engine.runner import FlowRunner, FlowState
+from recovery_ha.engine.runner import FlowRunner
 from recovery_ha.plugin import _MAX_REMARKS, RecoveryTask
 
 
@@ -20,15 +21,29 @@ class Environment:
         self.lease = lease
         self.conf = self.compute = None
         self.did = []
+        self.published = []
 
     def still_mine(self):
         return self.lease.still_mine()
 
     def is_interruption(self, exc):
-        return isinstance(exc, errors.LeaseLost | errors.EngineStopping)
+        return isinstance(
+            exc,
+            errors.LeaseLost
+            | errors.EngineStopping
+            | errors.RecoveryInterrupted
+            | errors.NothingToRecover
+            | errors.HostTakenOver,
+        )
 
     def wait(self, seconds):
         self.lease.wait(seconds)
+
+    def publish(self, task_name, remarks):
+        self.published += [(task_name, r["message"]) for r in remarks]
+
+    def undoing(self):
+        return self.lease.undoing()
 
 
 class First(RecoveryTask):
@@ -102,7 +117,7 @@ class Attempt:
             lease or self.lease,
             kind="host",
             flow_uuid=self.uuid,
-            attempt=self.number,
+            meta={"attempt": self.number, "number": self.number},
             tasks=[cls(self.environment) for cls in classes],
             inputs={
                 "notification_uuid": self.lease.claim.uuid,
@@ -111,8 +126,14 @@ class Attempt:
         )
 
     @property
+    def runs(self):
+        """What any runner finds of the recovery."""
+        return FlowRunner(self.database).runs(self.lease.claim.uuid)
+
+    @property
     def state(self):
-        return FlowRunner(self.database).state(self.uuid)
+        (run,) = self.runs
+        return run.state
 
     def shown(self):
         return progress.list_task_progress(self.ctx, self.lease.claim.uuid)
@@ -135,12 +156,12 @@ def failing(cls, trouble, **more):
 
 
 def test_results_go_from_task_to_task(attempt):
-    assert attempt.state is FlowState.OPEN
+    assert attempt.runs == []
     outcome = attempt.run(First, Second, Third)
     assert outcome.failure is None
     assert not outcome.outage
     assert attempt.did == ["First", "Second", "Third ['a', 'b'] []"]
-    assert attempt.state is FlowState.SUCCEEDED
+    assert attempt.state is StageState.SUCCEEDED
 
 
 def test_progress_is_kept_in_the_order_of_execution(attempt, lease):
@@ -184,8 +205,47 @@ def test_each_attempt_is_shown(attempt, database, ctx, lease):
     assert names == ["First", "Second", "First", "Second"]
 
 
+def test_flows_are_found_again_in_their_order(attempt, database, ctx, lease):
+    attempt.run(First, Second)
+    trouble = errors.RecoveryFailed("no")
+    again = Attempt(database, ctx, lease, number=2)
+    again.run(First, Second, failing(Third, trouble))
+    one, two = attempt.runs
+    assert (one.uuid, two.uuid) == (attempt.uuid, again.uuid)
+    assert (one.state, two.state) == ("succeeded", "failed")
+    assert one.meta == {
+        "attempt": 1,
+        "number": 1,
+        "order": ["First", "Second"],
+    }
+    assert one.results["First"] == ["a", "b"]
+    assert list(one.results["Second"]) == [["a", "b"], []]
+    assert (one.failure, two.failure) == (None, "Failed to end: no")
+
+
+def test_what_is_said_is_published_once(attempt):
+    attempt.run(First)
+    assert attempt.environment.published == [
+        ("First", detail.message) for detail in attempt.shown()[0].details
+    ]
+
+
 def test_a_flow_without_tasks_succeeds(attempt):
     assert attempt.run().failure is None
+
+
+@pytest.mark.parametrize("ignored", [True, False])
+def test_a_task_that_finds_nothing_to_recover_ends_the_flow(attempt, ignored):
+    nothing = errors.NothingToRecover("It is paused.", ignored=ignored)
+    outcome = attempt.run(First, Second, failing(Third, nothing))
+    assert outcome.failure is None
+    assert outcome.nothing is nothing
+
+
+def test_a_host_that_is_recovered_takes_over(attempt):
+    taken = errors.HostTakenOver("Host compute-1 has failed.")
+    with pytest.raises(errors.HostTakenOver):
+        attempt.run(First, Second, failing(Third, taken))
 
 
 # One that fails
@@ -200,7 +260,7 @@ def test_a_third_party_s_error_gives_its_sentence(attempt, caplog):
     assert not outcome.outage
     assert "KeyError" in caplog.text  # its traceback is in the log
     assert attempt.messages("Third")[-1] == outcome.failure
-    assert attempt.state is FlowState.FAILED
+    assert attempt.state is StageState.FAILED
     states = {t.name: t.state for t in attempt.shown()}
     assert set(states.values()) <= {"REVERTED", "FAILURE"}
 
@@ -236,7 +296,7 @@ def test_a_revert_that_raises_ends_in_a_failure(attempt):
         ),
     )
     assert outcome.failure == "Failed to end: no; Failed to undo: nor that"
-    assert attempt.state is FlowState.FAILED
+    assert attempt.state is StageState.FAILED
 
 
 def test_an_input_that_nobody_provides_is_a_failure(attempt):
@@ -277,7 +337,7 @@ def test_another_runner_goes_on_where_the_first_was_killed(
     with pytest.raises((Crash, errors.LeaseLost)):
         attempt.run(First, crashing, Third, lease=dying)
     assert attempt.did == ["First", "Second"]
-    assert attempt.state is FlowState.OPEN
+    assert attempt.state is StageState.OPEN
     states = {t.name: t.state for t in attempt.shown()}
     assert states == {"First": "SUCCESS", "Second": "RUNNING"}
     outcome = attempt.run(First, crashing, Third)
@@ -304,7 +364,10 @@ Interrupted.__name__ = "Second"
 
 @pytest.mark.parametrize(
     ("end", "error"),
-    [("lose", errors.LeaseLost), ("stop", errors.EngineStopping)],
+    [
+        ("lose", errors.LeaseLost),
+        ("stop", errors.EngineStopping),
+    ],
 )
 def test_an_interrupted_flow_is_neither_failed_nor_undone(
     attempt, lease, end, error
@@ -315,7 +378,7 @@ def test_an_interrupted_flow_is_neither_failed_nor_undone(
     with pytest.raises(error):
         attempt.run(Undoing, interrupted, Third, lease=ours)
     assert attempt.did == ["Second"]
-    assert attempt.state is FlowState.OPEN
+    assert attempt.state is StageState.OPEN
     assert attempt.run(Undoing, Second, Third).failure is None
     assert "undo Undoing" not in attempt.did
 
@@ -340,7 +403,7 @@ def test_what_is_written_after_the_lease_is_dropped(attempt, database, lease):
     assert attempt.messages("Frozen")[-1] == "Before"
     (task,) = attempt.shown()
     assert task.state == "RUNNING"
-    assert attempt.state is FlowState.OPEN
+    assert attempt.state is StageState.OPEN
     assert database is attempt.database
 
 

@@ -1,0 +1,470 @@
+"""What an engine writes on the notification that it owns.
+
+Each function is fenced by the claim: it changes nothing and raises
+:class:`errors.LeaseLost` when the notification is somebody else's by now.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from recovery_ha.context import RequestContext
+from recovery_ha.db import ending, history, models, types, work
+from recovery_ha.db.history import Remark
+from recovery_ha.db.session import connection, reader, writer
+from recovery_ha.db.types import now
+from recovery_ha.domain import errors
+from recovery_ha.domain.gates import Decision
+from recovery_ha.domain.lease import Claim
+from recovery_ha.domain.recovery import (
+    MaintenanceCause,
+    Notification,
+    NotificationStatus,
+    NotificationType,
+)
+
+_N = models.Notification
+_H = models.Host
+_D = models.GateDecision
+_LOCK = models.ResourceLock
+
+#: Should the work that another one waits for end without a word, look again
+#: after so many seconds.
+_JOINED_SECONDS = 60
+_WAITING_SECONDS = 1
+
+
+def _say(
+    ctx: RequestContext, notification: Notification, text: str | None
+) -> None:
+    if text:
+        history.add_events(
+            ctx,
+            notification.uuid,
+            [Remark(text)],
+            notification.request_id,
+        )
+
+
+@writer
+def say(
+    ctx: RequestContext,
+    claim: Claim,
+    notification: Notification,
+    remarks: Sequence[Remark],
+) -> None:
+    """Append to the notification's events.
+
+    :raises errors.LeaseLost: and nothing was changed.
+    """
+    work.fence(ctx, claim)
+    history.add_events(
+        ctx, notification.uuid, remarks, notification.request_id
+    )
+
+
+@writer
+def mark_host(
+    ctx: RequestContext,
+    claim: Claim,
+    notification: Notification,
+    cause: MaintenanceCause,
+) -> None:
+    """Put a host on maintenance because it, or a process of it, failed.
+
+    A failed host is no reserve any more. What it was before is remembered
+    with the notification.
+
+    :raises errors.LeaseLost: and nothing was changed.
+    """
+    conn = connection(ctx)
+    row = conn.execute(
+        sa.select(_H.reserved, _H.on_maintenance, _H.maintenance_cause)
+        .where(
+            _H.uuid == notification.source_host_uuid,
+            _H.deleted == 0,
+        )
+        .with_for_update()
+    ).first()
+    was = (
+        {"reserved": row[0], "on_maintenance": row[1], "cause": row[2]}
+        if row
+        else {}
+    )
+    remember(ctx, claim, host=was)
+    if row is None or (
+        row.maintenance_cause == MaintenanceCause.HOST_FAILURE
+        and cause is MaintenanceCause.PROCESS_FAILURE
+    ):
+        return
+    failed = cause is MaintenanceCause.HOST_FAILURE
+    conn.execute(
+        sa.update(_H)
+        .where(_H.uuid == notification.source_host_uuid, _H.deleted == 0)
+        .values(
+            on_maintenance=True,
+            maintenance_cause=cause,
+            reserved=False if failed else _H.reserved,
+            updated_at=types.utcnow(),
+        )
+    )
+
+
+@writer
+def remember(ctx: RequestContext, /, claim: Claim, **facts: Any) -> None:
+    """Write down what was found or done outside, the first time only.
+
+    :param facts: JSON values by name; a name that is known keeps its value.
+    :raises errors.LeaseLost: and nothing was changed.
+    """
+    work.fence(ctx, claim)
+    known = (
+        connection(ctx).scalar(
+            sa.select(_N.record).where(_N.notification_uuid == claim.uuid)
+        )
+        or {}
+    )
+    if facts.keys() - known.keys():
+        work.update_owned(ctx, claim, record=facts | known)
+
+
+@reader
+def recall(ctx: RequestContext, uuid: str) -> dict[str, Any]:
+    """Return what was remembered of a notification's recovery."""
+    found = connection(ctx).scalar(
+        sa.select(_N.record).where(_N.notification_uuid == uuid)
+    )
+    return dict(found or {})
+
+
+@writer
+def start_flow(
+    ctx: RequestContext, claim: Claim, flow_uuid: str, *, new_attempt: bool
+) -> None:
+    """Record that a new flow is going to work on the notification.
+
+    :param new_attempt: it is the first of an attempt.
+    :raises errors.LeaseLost: and nothing was changed.
+    """
+    work.update_owned(
+        ctx,
+        claim,
+        flow_uuid=flow_uuid,
+        attempts=_N.attempts + int(new_attempt),
+        updated_at=types.utcnow(),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """Another notification's recovery is in the way.
+
+    :ivar joined: this one ends with it; else it waits for it.
+    """
+
+    uuid: str
+    joined: bool
+
+
+@writer
+def lock_host(
+    ctx: RequestContext, claim: Claim, notification: Notification
+) -> Awaited | None:
+    """Have the host for this recovery, or let another one go first.
+
+    A second report of a host that is being recovered ends together with the
+    recovery under way. One of a host that serves another recovery as its
+    reserved host waits until that has ended.
+
+    :returns: None, or what is in the way: then the row has been released.
+    :raises errors.LeaseLost: and nothing was changed.
+    """
+    host = notification.source_host_name
+    owner = work.lock_resource(ctx, claim, "host", host)
+    if owner is None:
+        return None
+    joined = _host_of(ctx, owner) == host
+    _stand_back(
+        ctx,
+        claim,
+        notification,
+        owner,
+        f"Joined to notification {owner}, which recovers {host}; ends with it."
+        if joined
+        else f"Waiting for notification {owner}, which uses {host} as its"
+        " reserved host.",
+        joined=joined,
+    )
+    return Awaited(owner, joined)
+
+
+def _host_of(ctx: RequestContext, uuid: str) -> str | None:
+    return connection(ctx).scalar(
+        sa.select(_N.source_host_name).where(_N.notification_uuid == uuid)
+    )
+
+
+def _stand_back(
+    ctx: RequestContext,
+    claim: Claim,
+    notification: Notification,
+    owner: str,
+    message: str,
+    *,
+    joined: bool,
+) -> None:
+    work.release(
+        ctx,
+        claim,
+        wake_in=_unless_asked(_JOINED_SECONDS if joined else _WAITING_SECONDS),
+        status=NotificationStatus.NEW,
+        joined_to=owner if joined else None,
+        message=message,
+        updated_at=types.utcnow(),
+    )
+    if notification.message != message:
+        _say(ctx, notification, message)
+
+
+@writer
+def lock_instance(
+    ctx: RequestContext,
+    claim: Claim,
+    notification: Notification,
+    instance_uuid: str,
+) -> Awaited | None:
+    """Have an instance for this recovery, or let another one go first.
+
+    A recovery of its host takes it over; a second report of it ends with the
+    first.
+
+    :returns: None, or what is in the way: then the row has been released.
+    :raises errors.LeaseLost: and nothing was changed.
+    """
+    host = notification.source_host_name
+    owner = host_owner(ctx, host)
+    why = f"which recovers {host} with its instances"
+    if owner is None:
+        owner = work.lock_resource(ctx, claim, "instance", instance_uuid)
+        why = f"which recovers instance {instance_uuid}"
+    if owner is None:
+        return None
+    work.unlock_resources(ctx, claim)
+    _stand_back(
+        ctx,
+        claim,
+        notification,
+        owner,
+        f"Joined to notification {owner}, {why}; ends with it.",
+        joined=True,
+    )
+    return Awaited(owner, joined=True)
+
+
+@reader
+def host_owner(ctx: RequestContext, host: str) -> str | None:
+    """Return the uuid of the notification that recovers a host, if any."""
+    return connection(ctx).scalar(
+        sa.select(_LOCK.owner_uuid)
+        .join(_N, _N.notification_uuid == _LOCK.owner_uuid)
+        .where(
+            _LOCK.type == "host",
+            _LOCK.key == host,
+            _N.source_host_name == host,
+        )
+    )
+
+
+@writer
+def await_instances(
+    ctx: RequestContext, claim: Claim, notification: Notification
+) -> bool:
+    """Let recoveries of the host's instances come to their next safe point.
+
+    :returns: True if there are any at work: then the row has been released,
+        and will be claimed again soon.
+    :raises errors.LeaseLost: and nothing was changed.
+    """
+    at_work = connection(ctx).scalar(
+        sa.select(_N.notification_uuid)
+        .where(
+            _N.source_host_uuid == notification.source_host_uuid,
+            _N.status == NotificationStatus.RUNNING,
+            _N.type == NotificationType.VM,
+            _N.lease_expires_at > now(),
+        )
+        .limit(1)
+    )
+    if at_work is None:
+        return False
+    _stand_back(
+        ctx,
+        claim,
+        notification,
+        at_work,
+        f"Taking over from notification {at_work}, which recovers an instance"
+        " of the host.",
+        joined=False,
+    )
+    return True
+
+
+@writer
+def decide(
+    ctx: RequestContext,
+    claim: Claim,
+    notification: Notification,
+    decisions: Sequence[Decision],
+) -> None:
+    """Keep what gates said; what they said before is replaced.
+
+    :raises errors.LeaseLost: and nothing was changed.
+    """
+    work.fence(ctx, claim)
+    conn = connection(ctx)
+    rows = conn.execute(
+        sa.select(_D.gate, _D.subject, _D.id, _D.verdict, _D.sentence).where(
+            _D.notification_uuid == notification.uuid
+        )
+    )
+    known = {(row.gate, row.subject): row for row in rows}
+    fresh = []
+    for decision in decisions:
+        values = {
+            "verdict": str(decision.verdict),
+            "sentence": decision.sentence,
+            "inputs": dict(decision.inputs),
+            "limit": decision.limit,
+        }
+        row = known.get((decision.gate, decision.subject))
+        if row is None:
+            fresh.append(
+                {
+                    **values,
+                    "notification_uuid": notification.uuid,
+                    "gate": decision.gate,
+                    "subject": decision.subject,
+                    "created_at": types.utcnow(),
+                }
+            )
+        elif (row.verdict, row.sentence) != (
+            decision.verdict,
+            decision.sentence,
+        ):
+            conn.execute(
+                sa.update(_D)
+                .where(_D.id == row.id)
+                .values(**values, updated_at=types.utcnow())
+            )
+    if fresh:
+        conn.execute(sa.insert(_D), fresh)
+
+
+@writer
+def hold(
+    ctx: RequestContext,
+    claim: Claim,
+    notification: Notification,
+    message: str,
+    *,
+    wake_in: float,
+) -> None:
+    """Let a notification wait for a gate to open.
+
+    :param wake_in: seconds until the gates are asked again at the latest.
+    :raises errors.LeaseLost: and nothing was changed.
+    """
+    work.release(
+        ctx,
+        claim,
+        wake_in=_unless_asked(wake_in),
+        status=NotificationStatus.NEW,
+        held=True,
+        message=message,
+        updated_at=types.utcnow(),
+    )
+    if notification.message != message:
+        _say(ctx, notification, message)
+
+
+@writer
+def put_back(
+    ctx: RequestContext,
+    claim: Claim,
+    notification: Notification,
+    status: NotificationStatus,
+    message: str | None,
+    *,
+    wake_in: float,
+    uncount: bool = False,
+    done: str | None = None,
+) -> None:
+    """Give the notification back to be claimed again later.
+
+    :param wake_in: seconds until then.
+    :param uncount: the attempt that ends does not count.
+    :param done: what an operator has asked for and was being done.
+    :raises errors.LeaseLost: and nothing was changed.
+    """
+    work.release(
+        ctx,
+        claim,
+        wake_in=_unless_asked(wake_in, done),
+        status=status,
+        message=message,
+        attempts_before=_N.attempts_before + int(uncount),
+        updated_at=types.utcnow(),
+    )
+    _say(ctx, notification, message)
+
+
+def _unless_asked(seconds: float, done: str | None = None) -> Any:
+    """Return a time to wait, 0 if an operator has meanwhile asked for more."""
+    return sa.case(
+        (_N.requested_action.is_not_distinct_from(done), seconds), else_=0
+    )
+
+
+@writer
+def count_attempt(ctx: RequestContext, claim: Claim) -> None:
+    """Count an attempt that broke before it had a flow.
+
+    :raises errors.LeaseLost: and nothing was changed.
+    """
+    work.update_owned(ctx, claim, attempts=_N.attempts + 1)
+
+
+@writer
+def finish(
+    ctx: RequestContext,
+    claim: Claim,
+    notification: Notification,
+    status: NotificationStatus,
+    message: str,
+    *,
+    duplicate_window: float,
+    done: str | None = None,
+) -> None:
+    """End a notification and those that were joined to it.
+
+    :param status: a terminal one.
+    :param message: the sentence that says why.
+    :param duplicate_window: seconds for which an equal COMPUTE_HOST report
+        is still refused.
+    :param done: what an operator has asked for and has been done.
+    :raises errors.LeaseLost: and nothing was changed.
+    :raises errors.RecoveryInterrupted: an operator wants it rolled back.
+    """
+    asked = connection(ctx).scalar(
+        sa.select(_N.requested_action)
+        .where(_N.notification_uuid == claim.uuid)
+        .with_for_update()
+    )
+    if asked == "rollback" and done != asked:
+        raise errors.RecoveryInterrupted(asked)
+    values = ending.ended(status, message, duplicate_window)
+    work.release(ctx, claim, wake_in=None, **values)
+    _say(ctx, notification, message)
+    ending.end_joined(ctx, claim.uuid, status, message, duplicate_window)

@@ -1,0 +1,178 @@
+"""Gates: what a notification passes before a recovery begins.
+
+A gate is a function of a snapshot that returns a :class:`Decision`. To add
+one, write the function and put it into :data:`GATES`. Every gate says what it
+does when it does not know: fail open (pass) or fail closed (hold).
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from recovery_ha.domain.recovery import (
+    Host,
+    MaintenanceCause,
+    Notification,
+    Segment,
+)
+
+
+class Verdict(StrEnum):
+    """What a gate says."""
+
+    PASS = "pass"  # noqa: S105 - no password
+    #: Not now; it is asked again by itself.
+    HOLD = "hold"
+    #: Not at all: the notification ends ``ignored``.
+    IGNORE = "ignore"
+    #: The recovery cannot be done; it fails.
+    FAIL = "fail"
+    #: This one instance is left out of the recovery.
+    LEAVE_OUT = "leave_out"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What one gate said about one notification, or one instance of it.
+
+    :ivar gate: the gate's name, stable: it is API.
+    :ivar sentence: why, for operators.
+    :ivar inputs: what the gate looked at, by name.
+    :ivar limit: what it compared that with, or None.
+    :ivar subject: the instance's uuid, or "" for the whole notification.
+    """
+
+    gate: str
+    verdict: Verdict
+    sentence: str
+    inputs: Mapping[str, Any]
+    limit: Any = None
+    subject: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What the gates look at.
+
+    :ivar host: None when it was deleted since it was reported.
+    :ivar disabled_segment: ``ignore`` or ``hold`` (the option's value).
+    """
+
+    notification: Notification
+    segment: Segment
+    host: Host | None
+    disabled_segment: str
+
+
+Gate = Callable[[Snapshot], Decision]
+
+
+def segment_enabled(snapshot: Snapshot) -> Decision:
+    """Begin with nothing in a segment that an operator has disabled.
+
+    The segment's row is always known, so it neither fails open nor closed.
+    """
+    segment = snapshot.segment
+    inputs = {"segment": segment.name, "enabled": segment.enabled}
+    if segment.enabled:
+        return Decision(
+            "segment_enabled",
+            Verdict.PASS,
+            f"Segment {segment.name} is enabled.",
+            inputs,
+        )
+    hold = snapshot.disabled_segment == "hold"
+    return Decision(
+        "segment_enabled",
+        Verdict.HOLD if hold else Verdict.IGNORE,
+        f"Segment {segment.name} is disabled."
+        + (" Waiting until it is enabled." if hold else ""),
+        inputs,
+        {"disabled_segment": snapshot.disabled_segment},
+    )
+
+
+def host_in_maintenance(snapshot: Snapshot) -> Decision:
+    """Leave a host alone that an operator works on.
+
+    A host that is on maintenance because something of it failed is. Fails
+    open: a host whose row is gone is recovered.
+    """
+    host, name = snapshot.host, snapshot.notification.source_host_name
+    inputs = {
+        "host": name,
+        "on_maintenance": bool(host and host.on_maintenance),
+        "cause": host.maintenance_cause if host else None,
+    }
+    if host is None:
+        sentence = f"Host {name} is not registered any more."
+    elif not host.on_maintenance:
+        sentence = f"Host {name} is not on maintenance."
+    elif host.maintenance_cause is not MaintenanceCause.OPERATOR:
+        sentence = (
+            f"Host {name} is on maintenance only because of a failure"
+            f" ({host.maintenance_cause})."
+        )
+    else:
+        return Decision(
+            "host_in_maintenance",
+            Verdict.HOLD,
+            f"Host {name} was put on maintenance by an operator. Waiting"
+            " until it is taken off.",
+            inputs,
+        )
+    return Decision("host_in_maintenance", Verdict.PASS, sentence, inputs)
+
+
+#: In the order in which they are asked; the first that does not pass decides.
+GATES: tuple[Gate, ...] = (segment_enabled, host_in_maintenance)
+
+
+def ask(snapshot: Snapshot, gates: Iterable[Gate] = GATES) -> list[Decision]:
+    """Return what the gates say, up to the first that does not pass."""
+    said: list[Decision] = []
+    for gate in gates:
+        said.append(gate(snapshot))
+        if said[-1].verdict is not Verdict.PASS:
+            break
+    return said
+
+
+def service_down(
+    host: str, *, up: bool, forced_down: bool, waited: float, limit: float
+) -> Decision:
+    """Evacuate nothing from a host that Nova sees alive.
+
+    Fails closed: it is asked until Nova says "down" or the time is over,
+    and Nova not answering is no "down".
+
+    :param waited: seconds since it was asked first.
+    :param limit: seconds it is waited at most.
+    """
+    inputs = {"host": host, "up": up, "forced_down": forced_down}
+    if not up:
+        how = "was forced down" if forced_down else "is down"
+        return Decision(
+            "service_down",
+            Verdict.PASS,
+            f"Nova's compute service on {host} {how}.",
+            {**inputs, "waited_seconds": round(waited, 1)},
+            limit,
+        )
+    if waited < limit:
+        return Decision(
+            "service_down",
+            Verdict.HOLD,
+            f"Waiting for Nova to see the service on {host} down",
+            inputs,
+            limit,
+        )
+    return Decision(
+        "service_down",
+        Verdict.FAIL,
+        f"Nova still sees the compute service on {host} up after"
+        f" {limit:g} seconds; instances of a living host are not evacuated.",
+        {**inputs, "waited_seconds": round(waited, 1)},
+        limit,
+    )
