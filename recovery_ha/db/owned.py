@@ -145,14 +145,21 @@ def start_flow(
 ) -> None:
     """Record that a new flow is going to work on the notification.
 
+    Said again, it changes nothing: a commit that seemed to fail is repeated.
+
     :param new_attempt: it is the first of an attempt.
     :raises errors.LeaseLost: and nothing was changed.
     """
+    work.fence(ctx, claim)
+    known = connection(ctx).scalar(
+        sa.select(_N.flow_uuid).where(_N.notification_uuid == claim.uuid)
+    )
     work.update_owned(
         ctx,
         claim,
         flow_uuid=flow_uuid,
-        attempts=_N.attempts + int(new_attempt),
+        held=False,
+        attempts=_N.attempts + int(new_attempt and known != flow_uuid),
         updated_at=types.utcnow(),
     )
 

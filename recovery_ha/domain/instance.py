@@ -62,6 +62,7 @@ def stopped_by_user(actions: Iterable[InstanceAction]) -> bool:
 def examine(
     server: Server | None,
     *,
+    host: str,
     ha_key: str,
     process_all: bool,
     stopped_by_user: bool,
@@ -69,6 +70,7 @@ def examine(
     """Decide whether a reported instance is recovered at all.
 
     :param server: None if Nova does not know it any more.
+    :param host: where it was reported to have failed.
     :param ha_key: the metadata key that marks an HA-enabled instance.
     :param process_all: also those without the mark.
     :param stopped_by_user: see the function of that name; only looked at
@@ -79,6 +81,11 @@ def examine(
         return _ignore("The instance was deleted meanwhile.")
     if server.task_state in _LEAVING:
         return _ignore(f"{_called(server)} is being deleted.")
+    if server.host and server.host != host:
+        return _ignore(
+            f"{_called(server)} is on {server.host} now: whatever happened on"
+            f" {host} is over."
+        )
     if not process_all and not is_ha_enabled(server.metadata, ha_key):
         return InstanceDecision(
             InstanceStep.SKIP,

@@ -16,6 +16,7 @@ from recovery_ha.context import RequestContext
 from recovery_ha.db import owned, recovery, segments, vmoves
 from recovery_ha.db.history import Remark
 from recovery_ha.domain import errors, gates
+from recovery_ha.domain.evacuation import verdict
 from recovery_ha.domain.gates import Snapshot, Verdict
 from recovery_ha.domain.planning import PlanAction, plan
 from recovery_ha.domain.recovery import (
@@ -325,9 +326,12 @@ class RecoveryHandler:
     ) -> None:
         """Decide between another attempt and giving up."""
         options, reason = self._conf.engine, outcome.failure or ""
+        uuid = environment.notification.uuid
+        left = verdict(vmoves.list_vmoves(self._ctx, uuid))
+        if left and left not in reason:
+            reason = f"{reason}; {left}"
         counted = attempt - environment.notification.attempts_before
-        expired = self._expired(environment.notification.uuid)
-        if expired:
+        if self._expired(uuid):
             reason = f"{reason} (given up: it was reported too long ago)"
         elif outcome.outage:
             delay = options.retry_delay

@@ -92,6 +92,7 @@ class StopInstanceTask(_InstanceTask):
         stopped = server is not None and server.vm_state == "stopped"
         decision = examine(
             server,
+            host=self.environment.notification.source_host_name,
             ha_key=options.ha_enabled_instance_metadata_key,
             process_all=options.process_all_instances,
             stopped_by_user=stopped

@@ -8,13 +8,23 @@ import time
 
 import pytest
 import sqlalchemy as sa
+from psycopg2.errors import DeadlockDetected
+from pymysql.err import OperationalError as MySQLError
 
+from recovery_ha.db import owned, work
+from recovery_ha.domain.lease import WorkKind
 from recovery_ha.domain.recovery import NotificationStatus
+from recovery_ha.rpc.client import EngineClient
 from recovery_ha.tests.fixtures.proxy import Proxy
-from recovery_ha.tests.fixtures.reporting import port_of, post_report
+from recovery_ha.tests.fixtures.rest import REPORT
 from recovery_ha.tests.fixtures.waiting import eventually
 from recovery_ha.tests.scenarios.invariants import assert_invariants
 
+#: What the drivers raise.
+DEADLOCKS = {
+    "mysql": MySQLError(1213, "Deadlock found when trying to get lock"),
+    "postgresql": DeadlockDetected("deadlock detected"),
+}
 NOWHERE = "rabbit://guest:guest@127.0.0.1:1/"
 #: p of a deadlock, from the fault's description.
 PROBABILITY = 0.2
@@ -36,7 +46,7 @@ def network(site, backend):
 
 @contextlib.contextmanager
 def locked(site):
-    """Have SQLite's one lock for writing, as if somebody never gave it back."""
+    """Have SQLite's one lock for writing, and do not give it back."""
     path = site.database.engine.url.database
     with contextlib.closing(sqlite3.connect(path, timeout=10)) as blocking:
         blocking.execute("BEGIN IMMEDIATE")
@@ -80,17 +90,6 @@ def test_f11_the_database_is_locked(site, engine):
     assert_invariants(site)
 
 
-def deadlock_error(backend):
-    """Return what the driver raises for a deadlock."""
-    if backend == "mysql":
-        from pymysql.err import OperationalError
-
-        return OperationalError(1213, "Deadlock found when trying to get lock")
-    from psycopg2.errors import DeadlockDetected
-
-    return DeadlockDetected("deadlock detected")
-
-
 @pytest.mark.only_on("mysql", "postgresql")
 def test_f12_deadlocks_on_every_write(site, backend, engine):
     """F12: each write is the victim of a deadlock with p = 0.2."""
@@ -101,7 +100,7 @@ def test_f12_deadlocks_on_every_write(site, backend, engine):
         if statement.startswith(WRITES) and dice.random() < PROBABILITY:
             struck.append(statement)
             cursor.connection.rollback()
-            raise deadlock_error(backend)
+            raise DEADLOCKS[backend]
 
     one = engine("alpha", retry_delay=0)
     for event in ("do_execute", "do_executemany"):
@@ -118,7 +117,7 @@ def test_f12_deadlocks_on_every_write(site, backend, engine):
 def test_f13_answers_to_commits_are_lost(site, engine, network):
     """F13: the database has committed, and the engine hears an error."""
     proxy, url = network
-    proxy.lose_answers(b"COMMIT", every=5)
+    proxy.lose_answers(b"COMMIT", 0.1)
     servers = site.servers("compute-1", 4)
     engine("alpha", connection=url)
 
@@ -128,6 +127,17 @@ def test_f13_answers_to_commits_are_lost(site, engine, network):
     assert proxy.lost
     assert_invariants(site)
     assert sorted(site.asked("evacuate")) == servers
+
+
+def test_f13_an_attempt_is_counted_once(site):
+    """F13: said again because its commit seemed to fail, it is the same."""
+    uuid = site.report("compute-1")
+    claim = work.claim_next(site.ctx, WorkKind.RECOVERY, "me", 60)
+
+    for flow in ("one", "one", "two", "two"):
+        owned.start_flow(site.ctx, claim, flow, new_attempt=True)
+
+    assert site.notification(uuid).attempts == 2
 
 
 def test_f14_the_database_is_slow(site, engine):
@@ -184,20 +194,24 @@ def test_f15_wake_ups_are_lost_doubled_and_disordered(site, engine):
     assert site.notification(lost).attempts == 1
 
 
-@pytest.mark.processes
-def test_f16_the_queue_is_down_while_failures_arrive(site):
+def test_f16_the_queue_is_down_while_failures_arrive(site, engine, api):
     """F15, F16: without a queue all is accepted, and found by the sweep."""
-    port = port_of(site.api("api", transport_url=NOWHERE))
-    site.engine("alpha", transport_url=NOWHERE)
+    client = EngineClient(site.conf("waker", transport_url=NOWHERE))
+    engine(host_failure_recovery_threads=4)
     lost = {host: site.servers(host, 2) for host in ("compute-1", "compute-2")}
+    asking = api(client.wake)
 
     for host in lost:
         site.world.kill(host)
     reports = {}
+    begun = time.monotonic()
     for host in lost:
-        status, body = post_report(port, host)
-        assert status == 202
-        reports[host] = body["notification"]["notification_uuid"]
+        body = {"notification": REPORT | {"hostname": host}}
+        answer = asking.post("/notifications", body)
+        assert answer.status == 202
+        reports[host] = answer.json["notification"]["notification_uuid"]
+    assert time.monotonic() - begun < 5
+    client.stop()
 
     for uuid in reports.values():
         site.ended(uuid)

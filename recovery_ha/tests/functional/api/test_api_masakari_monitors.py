@@ -139,7 +139,6 @@ def watch_processes(tmp_path, start):
             api,
             process={
                 "process_list_path": path,
-                "check_interval": 0,
                 "restart_retries": 1,
                 "restart_interval": 0,
             },

@@ -83,7 +83,7 @@ def test_events_are_seen_in_their_order(
 
     def follow():
         cursor, end = 0, time.monotonic() + 30
-        while len(seen) < 2 and time.monotonic() < end:  # noqa: PLR2004
+        while len(seen) < 2 and time.monotonic() < end:
             for event in history.list_events(ctx, uuid, cursor, 10):
                 seen.append(event.text)
                 cursor = event.id

@@ -210,7 +210,7 @@ def test_an_image_that_is_gone_matches_no_rule(site):
 def test_glance_being_away_excludes_nothing(site):
     site.world.outages.begin("image", 503)
     servers = site.servers("compute-1", 2)
-    site.engine_here(exclude_image_properties="role")
+    site.engine_here(exclude_image_properties="role", read_retries=0)
 
     uuid = site.lose("compute-1")
 

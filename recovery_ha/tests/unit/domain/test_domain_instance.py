@@ -75,6 +75,7 @@ def test_only_a_last_stop_in_nobody_s_name_is_a_crash(records):
 def look(server, *, process_all=False, by_user=False):
     return examine(
         server,
+        host="compute-1",
         ha_key="HA_Enabled",
         process_all=process_all,
         stopped_by_user=by_user,
@@ -85,6 +86,7 @@ def look(server, *, process_all=False, by_user=False):
     ("fields", "step", "words"),
     [
         ({}, "done", "to be recovered"),
+        ({"host": "compute-2"}, "ignore", "is on compute-2 now"),
         ({"metadata": {}}, "skip", "is not HA-enabled"),
         ({"metadata": {"HA_Enabled": "no"}}, "skip", "is not HA-enabled"),
         ({"vm_state": "paused"}, "ignore", "is paused; such"),
