@@ -26,6 +26,7 @@ from recovery_ha.domain import errors
 
 _TOO_MANY = 429
 _SERVER_FAULT = 500
+_UNAUTHORIZED = 401
 _ERRORS = 400
 _SILENCE = (
     ka_exc.ConnectFailure,
@@ -122,7 +123,14 @@ class Nova:
     ) -> Any:
         """Send one request and return the response, whatever its status."""
         client = self._others.get(service) or self._connection.compute
-        return client.request(path, method, raise_exc=False, **arguments)
+        response = client.request(path, method, raise_exc=False, **arguments)
+        if response.status_code == _UNAUTHORIZED:
+            # When several threads meet an expired token, keystoneauth sends
+            # only one's request again. A refused one had no effect.
+            response = client.request(
+                path, method, raise_exc=False, **arguments
+            )
+        return response
 
 
 class Requests:

@@ -104,6 +104,8 @@ def next_stage(
         return _only_auto(flows[Way.AUTO], runs)
     failure = None
     for place, way in enumerate(ways):
+        if place and not (flows[way][Phase.MAIN] or flows[way][Phase.POST]):
+            continue  # a fallback that does nothing heals nothing
         left = any(run.stage.way in ways[place + 1 :] for run in runs)
         found = _next_of_way(
             way,

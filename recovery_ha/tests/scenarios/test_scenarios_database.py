@@ -14,7 +14,6 @@ from pymysql.err import OperationalError as MySQLError
 from recovery_ha.db import owned, work
 from recovery_ha.domain.lease import WorkKind
 from recovery_ha.domain.recovery import NotificationStatus
-from recovery_ha.rpc.client import EngineClient
 from recovery_ha.tests.fixtures.proxy import Proxy
 from recovery_ha.tests.fixtures.rest import REPORT
 from recovery_ha.tests.fixtures.waiting import eventually
@@ -25,7 +24,6 @@ DEADLOCKS = {
     "mysql": MySQLError(1213, "Deadlock found when trying to get lock"),
     "postgresql": DeadlockDetected("deadlock detected"),
 }
-NOWHERE = "rabbit://guest:guest@127.0.0.1:1/"
 #: p of a deadlock, from the fault's description.
 PROBABILITY = 0.2
 WRITES = ("INSERT", "UPDATE", "DELETE")
@@ -196,22 +194,18 @@ def test_f15_wake_ups_are_lost_doubled_and_disordered(site, engine):
 
 def test_f16_the_queue_is_down_while_failures_arrive(site, engine, api):
     """F15, F16: without a queue all is accepted, and found by the sweep."""
-    client = EngineClient(site.conf("waker", transport_url=NOWHERE))
     engine(host_failure_recovery_threads=4)
     lost = {host: site.servers(host, 2) for host in ("compute-1", "compute-2")}
-    asking = api(client.wake)
+    asking = api()  # whose wake-ups go nowhere
 
     for host in lost:
         site.world.kill(host)
     reports = {}
-    begun = time.monotonic()
     for host in lost:
         body = {"notification": REPORT | {"hostname": host}}
         answer = asking.post("/notifications", body)
         assert answer.status == 202
         reports[host] = answer.json["notification"]["notification_uuid"]
-    assert time.monotonic() - begun < 5
-    client.stop()
 
     for uuid in reports.values():
         site.ended(uuid)

@@ -28,7 +28,7 @@ FATES = pytest.mark.parametrize(
 
 FINISH = "recovery_ha.db.owned:finish"
 CREATE = "recovery_ha.db.vmoves:create_vmoves"
-CHANGE = "recovery_ha.db.vmoves:transition_vmove"
+CHANGE = "recovery_ha.db.vmoves:transition_vmoves"
 COMMIT = "sqlalchemy.engine.default:DefaultDialect.do_commit"
 
 
