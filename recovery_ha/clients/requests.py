@@ -26,6 +26,9 @@ from recovery_ha.domain import errors
 
 _TOO_MANY = 429
 _SERVER_FAULT = 500
+#: keystoneauth's own limit, off by default, waits by the wall clock: were
+#: that set back, each request would sleep until it is what it was.
+_NO_LIMIT = contextlib.nullcontext()
 _UNAUTHORIZED = 401
 _ERRORS = 400
 _SILENCE = (
@@ -123,13 +126,12 @@ class Nova:
     ) -> Any:
         """Send one request and return the response, whatever its status."""
         client = self._others.get(service) or self._connection.compute
-        response = client.request(path, method, raise_exc=False, **arguments)
+        arguments |= {"raise_exc": False, "rate_semaphore": _NO_LIMIT}
+        response = client.request(path, method, **arguments)
         if response.status_code == _UNAUTHORIZED:
             # When several threads meet an expired token, keystoneauth sends
             # only one's request again. A refused one had no effect.
-            response = client.request(
-                path, method, raise_exc=False, **arguments
-            )
+            response = client.request(path, method, **arguments)
         return response
 
 
