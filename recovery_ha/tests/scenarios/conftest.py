@@ -23,13 +23,6 @@ _SQL_MATTERS = {1, 2, 3, 4, 5, 6, 11, 12, 13, 14, 15, 16}
 _EVERYWHERE = os.environ.get("RECOVERY_HA_SCENARIOS") == "all"
 
 
-def pytest_collection_modifyitems(items):
-    """Mark everything here."""
-    for item in items:
-        if item.path.parent.name == "scenarios":
-            item.add_marker(pytest.mark.scenarios)
-
-
 def pytest_generate_tests(metafunc):
     """Run a fault on all databases, or on the one that is its turn."""
     if "backend" not in metafunc.fixturenames:
@@ -111,6 +104,10 @@ _UNSTABLE = frozenset(
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
+    """Mark everything here, and leave out what is unstable."""
+    for item in items:
+        if item.path.parent.name == "scenarios":
+            item.add_marker(pytest.mark.scenarios)
     if os.environ.get("RECOVERY_HA_TEST_UNSTABLE"):
         return
     left = [i for i in items if i.originalname in _UNSTABLE]
