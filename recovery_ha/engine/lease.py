@@ -75,17 +75,26 @@ class Lease:
         return 0.0 if self._lost else self._deadline - time.monotonic()
 
     def still_mine(self) -> bool:
-        """Tell whether the work may be acted on at this very moment."""
-        return self.remaining > 0 and not self._stopping
+        """Tell whether the work may be acted on at this very moment.
+
+        An answer "no" is final, also if the lease is renewed in the next
+        moment: whoever asked has left something out, a write for example,
+        and nothing may be built on that.
+        """
+        if self.remaining <= 0:
+            self.lose()
+        return not (self._lost or self._stopping)
 
     def check(self) -> None:
         """Refuse to go on with work that must not be acted on.
 
-        :raises errors.LeaseLost: somebody else may own it.
+        :raises errors.LeaseLost: somebody else may own it. That is final, as
+            the "no" of :meth:`still_mine`.
         :raises errors.EngineStopping: this engine is to stop.
         :raises errors.RecoveryInterrupted: an operator wants something else.
         """
         if self.remaining <= 0:
+            self.lose()
             raise errors.LeaseLost(
                 f"The lease on {self.claim.kind} {self.claim.uuid} was not"
                 " renewed in time."

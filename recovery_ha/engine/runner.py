@@ -12,14 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from oslo_db import api as oslo_db_api
 from taskflow import engines, states
 from taskflow import exceptions as tf_exc
 from taskflow.patterns import linear_flow
 from taskflow.persistence import models
 from taskflow.persistence.backends import impl_sqlalchemy
 
-from recovery_ha.db.session import Database
+from recovery_ha.db.session import Database, repeating
 from recovery_ha.domain import errors
 from recovery_ha.domain.stages import StageState
 from recovery_ha.engine.lease import Lease
@@ -99,7 +98,7 @@ class _FencedConnection:
     def _write(self, method: Any, detail: Any) -> Any:
         if not self._lease.still_mine():
             return detail
-        return _retry(method)(detail)
+        return repeating(_SAVE_RETRIES)(method)(detail)
 
 
 class _FencedBackend:
@@ -111,16 +110,11 @@ class _FencedBackend:
 
 
 # taskflow repeats a failed save by itself only every five seconds, with the
-# storage lock of the flow held: deadlocks and lost connections must not
-# reach it.
-_retry = oslo_db_api.wrap_db_retry(
-    max_retries=8,
-    retry_interval=0.05,
-    inc_retry_interval=True,
-    max_retry_interval=2,
-    retry_on_deadlock=True,
-    retry_on_disconnect=True,
-)
+# storage lock of the flow held, and gives the work up after few: deadlocks
+# and lost connections must not reach it. It rewrites all atoms of a flow in
+# one transaction, which makes one deadlock in it likely where they are
+# frequent: hence more repetitions than for our own transactions.
+_SAVE_RETRIES = 30
 
 
 def _on_record(detail: models.FlowDetail) -> FlowRun:

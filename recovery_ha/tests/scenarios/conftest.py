@@ -93,24 +93,9 @@ def api(site):
         database.dispose()
 
 
-#: Under repair: they fail now and then, and run where this is set.
-_UNSTABLE = frozenset(
-    {
-        "test_f12_deadlocks_on_every_write",
-        "test_engines_die_at_random_points",
-    }
-)
-
-
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config, items):
-    """Mark everything here, and leave out what is unstable."""
+def pytest_collection_modifyitems(items):
+    """Mark everything here."""
     for item in items:
         if item.path.parent.name == "scenarios":
             item.add_marker(pytest.mark.scenarios)
-    if os.environ.get("RECOVERY_HA_TEST_UNSTABLE"):
-        return
-    left = [i for i in items if i.originalname in _UNSTABLE]
-    if left:
-        config.hook.pytest_deselected(items=left)
-        items[:] = [i for i in items if i not in left]

@@ -1,3 +1,4 @@
+import contextlib
 import logging
 import threading
 import time
@@ -61,6 +62,23 @@ def test_a_lost_lease_stays_lost():
     assert lease.remaining == 0
     with pytest.raises(errors.LeaseLost):
         lease.check()
+
+
+@pytest.mark.parametrize("look", [Lease.still_mine, Lease.check])
+def test_a_lapse_that_was_noticed_is_final(look):
+    lease = a_lease(-1)
+    with contextlib.suppress(errors.LeaseLost):
+        look(lease)
+    lease.prolong(time.monotonic() + 60)
+    assert not lease.still_mine()
+    with pytest.raises(errors.LeaseLost):
+        lease.check()
+
+
+def test_a_lapse_that_nobody_noticed_is_none():
+    lease = a_lease(-1)
+    lease.prolong(time.monotonic() + 60)
+    assert lease.still_mine()
 
 
 def test_work_that_is_to_stop_is_not_lost():
