@@ -74,13 +74,14 @@ OPTS = [
     ),
     cfg.StrOpt(
         "lock_instances",
-        default="always",
+        default="when_needed",
         choices=[
             (
                 "always",
                 (
                     "Every instance, so that its user can neither act on it "
-                    "nor delete it meanwhile."
+                    "nor delete it meanwhile. It takes two more requests to "
+                    "Nova per instance."
                 ),
             ),
             (
@@ -90,8 +91,7 @@ OPTS = [
                     "are brought to error before or stopped after it. The "
                     "others are protected by Nova's own task state from "
                     "everything but their deletion, which the recovery "
-                    "takes note of. It saves two of the three requests per "
-                    "instance."
+                    "takes note of."
                 ),
             ),
         ],

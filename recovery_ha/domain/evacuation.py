@@ -18,9 +18,24 @@ OPEN_MIGRATION = frozenset({"accepted", "pre-migrating", "migrating"})
 DONE_MIGRATION = frozenset({"done", "completed"})
 #: Task states which say that the server is going away.
 _LEAVING = frozenset({"deleting", "soft-deleting"})
+#: States of a server that its user has deleted, while Nova still has it.
+_DELETED = frozenset({"deleted", "soft-delete"})
 #: Task states of an evacuation, and of a rebuild.
 _REBUILDING = frozenset(
     {"rebuilding", "rebuild_block_device_mapping", "rebuild_spawning"}
+)
+#: What the user of a server that runs, or could, may bring it to.
+_CHOSEN = frozenset(
+    {
+        "active",
+        "stopped",
+        "paused",
+        "suspended",
+        "rescued",
+        "resized",
+        "shelved",
+        "shelved_offloaded",
+    }
 )
 _POWER_SHUTDOWN = 4
 _SHOWN_FAILURES = 10
@@ -248,14 +263,16 @@ def judge(
     move: VMove, record: Migration | None, server: Server | None
 ) -> Decision:
     """Decide from the server itself, after :func:`next_step` said LOOK."""
-    if server is None:
+    if server is None or server.vm_state in _DELETED:
         return Decision(Step.IGNORE, "The instance was deleted meanwhile.")
     if server.host == move.source_host:
-        return _judge_at_source(move, record, server)
-    return _judge_elsewhere(move, server)
+        return _judge_at_source(record, server)
+    return _judge_elsewhere(move, record, server)
 
 
-def _judge_elsewhere(move: VMove, server: Server) -> Decision:
+def _judge_elsewhere(
+    move: VMove, record: Migration | None, server: Server
+) -> Decision:
     wanted = treatment(move.vm_state, move.task_state, move.power_state)
     if server.task_state is not None:
         return Decision(
@@ -278,6 +295,12 @@ def _judge_elsewhere(move: VMove, server: Server) -> Decision:
             Step.STOP, f"On {server.host}; it was not running before."
         )
     if not wanted.stop_after and server.vm_state != _expected(move):
+        if _was_free(move, record) and server.vm_state in _CHOSEN:
+            return Decision(
+                Step.SUCCEED,
+                f"Evacuated; it has become {server.vm_state} since.",
+                dest_host=record.dest_compute if record else None,
+            )
         return Decision(
             Step.WAIT,
             f"On {server.host}, {server.vm_state} and not yet"
@@ -286,18 +309,24 @@ def _judge_elsewhere(move: VMove, server: Server) -> Decision:
     return _succeed(server, server.vm_state)
 
 
+def _was_free(move: VMove, record: Migration | None) -> bool:
+    """Tell whether its user may have acted on a server before we looked.
+
+    Nova closes its record when it has nothing more to do.
+    """
+    done = record is not None and record.status in DONE_MIGRATION
+    return done and not move.locked_by_us
+
+
 def _expected(move: VMove) -> str:
     return "stopped" if move.vm_state == "stopped" else "active"
 
 
-def _judge_at_source(
-    move: VMove, record: Migration | None, server: Server
-) -> Decision:
+def _judge_at_source(record: Migration | None, server: Server) -> Decision:
     if record is None:
-        # What it was doing when it was found, on a host that is dead, says
-        # nothing of an evacuation.
-        stale = server.task_state in {None, move.task_state}
-        if server.task_state in _REBUILDING or not stale:
+        # Any other task state is what its user asked of a dead host, before
+        # or since: Nova has not begun with an evacuation.
+        if server.task_state in _REBUILDING | _LEAVING:
             return Decision(
                 Step.WAIT,
                 f"Still on {server.host}, task state {server.task_state}.",

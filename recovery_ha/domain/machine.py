@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
 
-from recovery_ha.domain import errors
-
 S = TypeVar("S", bound=StrEnum)
 
 
@@ -43,18 +41,6 @@ class StateMachine(Generic[S]):
         return frozenset(
             s for s, after in self.moves.items() if target in after
         )
-
-    def check(self, current: S, target: S) -> None:
-        """Refuse a move that is not in the table.
-
-        :raises errors.IllegalTransition: with the moves that are.
-        """
-        if target not in self.moves[current]:
-            allowed = ", ".join(sorted(self.moves[current])) or "none"
-            raise errors.IllegalTransition(
-                f"A {self.name} that is {current} cannot become {target}"
-                f" (allowed: {allowed})."
-            )
 
     def to_dot(self) -> str:
         """Return the table as a Graphviz digraph, states in table order."""

@@ -66,8 +66,9 @@ def test_continued_after_the_other_has_finished(site):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.usefixtures("engines")
 def test_continued_while_the_other_is_in_the_middle(site):
+    for name in ("alpha", "beta"):
+        site.engine(name, lock_instances="always").wait_ready()
     site.world.settings.rebuild_seconds = 1
     servers = site.servers("compute-1", 4)
     first = site.hold("before", {"action": "evacuate", "server": servers[1]})

@@ -46,19 +46,23 @@ def engines(site):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @FATES
-def test_killed_at_each_change(site, fate):
+@pytest.mark.parametrize(
+    ("lock", "changes"),
+    [
+        ("always", ("lock", "evacuate", "unlock")),
+        ("when_needed", ("evacuate",)),
+    ],
+)
+def test_killed_at_each_change(site, fate, lock, changes):
     site.world.settings.rebuild_seconds = 3  # longer than a lease
     servers = site.servers("compute-1", 3)
-    actions = [
-        {"action": action, "server": servers[1]}
-        for action in ("lock", "evacuate", "unlock")
-    ]
+    actions = [{"action": action, "server": servers[1]} for action in changes]
     faults = [site.fault(**asked, **fate) for asked in (DISABLE, *actions)]
-    site.engine("engine-0")
+    site.engine("engine-0", lock_instances=lock)
 
     uuid = site.lose("compute-1")
     for number, held in enumerate(faults, start=1):
-        site.engine(f"engine-{number}")
+        site.engine(f"engine-{number}", lock_instances=lock)
         kill_owner_at(site, uuid, held)
 
     site.assert_recovered(uuid, servers)
@@ -106,7 +110,7 @@ def test_killed_at_a_look(site, reading):
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_killed_at_the_last_write(site, backend, when):
     dying = site.engine(
-        "dying", crash=("KILL", when, FINISH, "1")
+        "dying", crash=("KILL", when, FINISH, "1"), lock_instances="always"
     ).wait_ready()
     servers = site.servers("compute-1", 2)
 
@@ -134,7 +138,10 @@ def test_killed_at_the_last_write(site, backend, when):
 )
 def test_killed_at_a_write(site, when, write, call):
     crash = ("KILL", when, write, str(call))
-    dying = site.engine("dying", crash=crash).wait_ready()
+    # One after the other: that makes for a write of each at least.
+    dying = site.engine(
+        "dying", crash=crash, host_failure_recovery_threads=1
+    ).wait_ready()
     servers = site.servers("compute-1", 3)
 
     uuid = site.lose("compute-1")

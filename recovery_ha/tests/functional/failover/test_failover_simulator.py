@@ -38,7 +38,7 @@ def held(cloud, fault):
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_one_is_frozen_and_the_other_killed(site, cloud):
     for name in ("alpha", "beta"):
-        site.engine(name).wait_ready()
+        site.engine(name, lock_instances="always").wait_ready()
     servers = sorted(cloud.create_servers("compute-1", 4))
     locking, evacuating = [
         cloud.add_fault(

@@ -40,8 +40,7 @@ def test_the_next_attempt_takes_only_those_that_failed(site):
 
 def test_no_host_has_room(site):
     servers = site.servers("compute-1", 2)
-    for host in ("compute-2", "compute-3", "compute-4"):
-        site.world.kill(host)
+    site.place_nothing_on("compute-2", "compute-3", "compute-4")
     site.engine_here(max_attempts=1)
 
     uuid = site.lose("compute-1")
@@ -55,13 +54,12 @@ def test_no_host_has_room(site):
 
 def test_a_host_that_has_room_later_is_used_by_a_later_attempt(site):
     servers = site.servers("compute-1", 2)
-    for host in ("compute-2", "compute-3", "compute-4"):
-        site.world.kill(host)
+    site.place_nothing_on("compute-2", "compute-3", "compute-4")
     site.engine_here(retry_delay=1)
 
     uuid = site.lose("compute-1")
     site.waits(uuid)
-    site.world.start("compute-2")
+    site.place_nothing_on("compute-2", placing=True)
 
     assert site.ended(uuid).status is NotificationStatus.FINISHED
     assert {m.dest_host for m in site.moves(uuid)} == {"compute-2"}
@@ -92,6 +90,24 @@ def test_an_evacuation_that_did_not_arrive_is_asked_for_again(site):
     assert site.asked("evacuate").count(servers[1]) == 2
 
 
+def test_what_takes_too_long_ends_although_nova_tells_nothing_of_it(site):
+    servers = site.servers("compute-1", 2)
+    site.fault(kind="rebuild", server=servers[0], result="stuck")
+    path = f"/servers/{servers[0]}"
+    site.fault(method="GET", path=path, status=503, times=None)
+    site.engine_here(
+        wait_period_after_evacuation=1, max_attempts=1, read_retries=0
+    )
+
+    uuid = site.lose("compute-1")
+
+    assert site.ended(uuid).status is NotificationStatus.FAILED
+    moves = site.moves(uuid)
+    assert [m.status is VMoveStatus.SUCCEEDED for m in moves] == [False, True]
+    assert "No progress in time." in moves[0].message
+    assert "Nova answered 503" in moves[0].message
+
+
 @pytest.mark.parametrize("status", [429, 500, 503])
 @pytest.mark.parametrize(
     "request_",
@@ -109,11 +125,44 @@ def test_an_evacuation_that_did_not_arrive_is_asked_for_again(site):
 def test_a_storm_of_errors_that_ends(site, request_, status):
     servers = site.servers("compute-1", 3)
     site.fault(**request_, status=status, times=3)
-    site.engine_here()
+    site.engine_here(lock_instances="always")
 
     uuid = site.lose("compute-1")
 
     site.assert_recovered(uuid, servers)
+
+
+@pytest.mark.parametrize("action", ["lock", "evacuate", "os-stop"])
+def test_nova_fails_at_one_instance(site, action):
+    (odd,) = site.servers("compute-1", vm_state="paused")
+    site.servers("compute-1", 2)
+    site.fault(
+        action=action, server=odd, status=500, message="Boom", times=None
+    )
+    site.engine_here(max_attempts=2, settle_seconds=0, lease_seconds=1)
+
+    uuid = site.lose("compute-1")
+
+    ended = site.ended(uuid)
+    assert ended.status is NotificationStatus.FAILED
+    assert "1 of 3 instances were not evacuated" in ended.message
+    assert "Nova answered 500: Boom" in ended.message
+    moves = {move.instance_uuid: move for move in site.moves(uuid)}
+    assert "Nova answered 500: Boom" in moves.pop(odd).message
+    assert {m.status for m in moves.values()} == {VMoveStatus.SUCCEEDED}
+    assert site.asked(action).count(odd) == 2
+    assert ended.attempts == 2
+
+
+def test_nova_fails_and_has_evacuated_all_the_same(site):
+    servers = site.servers("compute-1", 2)
+    site.fault(action="evacuate", server=servers[0], when="after", status=500)
+    site.engine_here(max_attempts=1)
+
+    uuid = site.lose("compute-1")
+
+    site.assert_recovered(uuid, servers)
+    assert sorted(site.asked("evacuate")) == servers
 
 
 def test_an_outage_of_nova_is_waited_for_and_not_counted(site):

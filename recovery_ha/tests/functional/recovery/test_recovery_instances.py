@@ -105,10 +105,10 @@ def test_each_state_is_treated_and_ends_as_it_should(
     ] == asked
 
 
-def test_locking_only_what_needs_it(site):
+def test_only_what_needs_it_is_locked_by_default(site):
     plain = site.servers("compute-1", 2)
     (paused,) = site.servers("compute-1", vm_state="paused")
-    site.engine_here(lock_instances="when_needed")
+    site.engine_here()
 
     uuid = site.lose("compute-1")
 
@@ -120,7 +120,7 @@ def test_locking_only_what_needs_it(site):
 def test_an_instance_that_its_user_locked_stays_locked(site):
     (locked,) = site.servers("compute-1", locked=True)
     (open_,) = site.servers("compute-1")
-    site.engine_here()
+    site.engine_here(lock_instances="always")
 
     uuid = site.lose("compute-1")
 
@@ -133,7 +133,7 @@ def test_an_instance_that_its_user_locked_stays_locked(site):
 def test_users_cannot_act_on_an_instance_that_is_being_evacuated(site):
     site.world.settings.rebuild_seconds = 1
     (server,) = site.servers("compute-1")
-    site.engine_here()
+    site.engine_here(lock_instances="always")
 
     uuid = site.lose("compute-1")
 
@@ -161,10 +161,13 @@ def test_an_instance_that_is_deleted_meanwhile_is_left_alone(site):
     ]
 
 
-def test_an_instance_that_is_deleted_before_it_is_asked_for(site):
+@pytest.mark.parametrize(
+    ("lock", "first"), [("always", "lock"), ("when_needed", "evacuate")]
+)
+def test_an_instance_that_is_deleted_before_it_is_asked_for(site, lock, first):
     servers = site.servers("compute-1", 2)
-    held = site.hold("before", {"action": "lock", "server": servers[0]})
-    site.engine_here()
+    held = site.hold("before", {"action": first, "server": servers[0]})
+    site.engine_here(lock_instances=lock)
 
     uuid = site.lose("compute-1")
     site.held(held)
@@ -174,6 +177,100 @@ def test_an_instance_that_is_deleted_before_it_is_asked_for(site):
     assert site.ended(uuid).status is NotificationStatus.FINISHED
     assert site.moves(uuid)[0].status is VMoveStatus.IGNORED
     assert site.evacuations() == {servers[1]: 1}
+
+
+def test_one_is_deleted_and_its_evacuation_never_closed(site, monkeypatch):
+    site.world.settings.rebuild_seconds = 0.5
+    servers = site.servers("compute-1", 2)
+    finish = site.world.evacuations._finish
+
+    def forget(evacuation):
+        if evacuation.server.uuid in site.world.servers:
+            finish(evacuation)
+
+    monkeypatch.setattr(site.world.evacuations, "_finish", forget)
+    site.engine_here(wait_period_after_evacuation=1)
+
+    uuid = site.lose("compute-1")
+    eventually(lambda: len(site.evacuations()) == 2, "both are under way")
+    site.world.delete_server(site.world.servers[servers[0]])
+
+    ended = site.ended(uuid)
+    assert (ended.status, ended.attempts) == (NotificationStatus.FINISHED, 1)
+    assert "1 were deleted meanwhile" in ended.message
+    assert site.moves(uuid)[0].status is VMoveStatus.IGNORED
+
+
+@pytest.mark.parametrize("action", ["os-stop", "pause"])
+def test_a_user_acts_as_soon_as_nova_lets_him(site, action):
+    site.world.settings.done_delay_seconds = 1
+    servers = site.servers("compute-1", 2)
+    site.engine_here(wait_period_after_evacuation=2, max_attempts=1)
+
+    uuid = site.lose("compute-1")
+    first = site.world.servers[servers[0]]
+    eventually(
+        lambda: first.host != "compute-1" and first.task_state is None,
+        "it runs elsewhere",
+    )
+    with site.world.lock:
+        site.world.actions.act(action, first)
+
+    assert site.ended(uuid).status is NotificationStatus.FINISHED
+    assert site.evacuations() == dict.fromkeys(servers, 1)
+    move = site.moves(uuid)[0]
+    assert move.status is VMoveStatus.SUCCEEDED
+    assert move.dest_host == first.host
+    assert f"it has become {first.vm_state} since" in move.message
+
+
+def test_a_user_acts_between_the_intent_and_the_evacuation(site):
+    servers = site.servers("compute-1", 2)
+    held = site.hold("before", {"action": "evacuate", "server": servers[0]})
+    site.engine_here()
+
+    uuid = site.lose("compute-1")
+    site.held(held)
+    with site.world.lock:
+        site.world.actions.act("os-stop", site.world.servers[servers[0]])
+    site.world.faults.release(held.id)
+
+    site.assert_recovered(uuid, servers)
+    assert site.ended(uuid).attempts == 1
+
+
+def test_a_state_that_nova_does_not_evacuate_is_seen_at_the_next_attempt(site):
+    servers = site.servers("compute-1", 2)
+    held = site.hold("before", {"action": "evacuate", "server": servers[0]})
+    site.engine_here()
+
+    uuid = site.lose("compute-1")
+    site.held(held)
+    site.world.set_server(servers[0], vm_state="paused", power_state=PAUSED)
+    site.world.faults.release(held.id)
+
+    ended = site.ended(uuid)
+    assert (ended.status, ended.attempts) == (NotificationStatus.FINISHED, 2)
+    assert site.world.servers[servers[0]].status == "SHUTOFF"
+    assert site.evacuations() == dict.fromkeys(servers, 1)
+    assert any(
+        f"({servers[0]}) failed: Nova answered 409" in text
+        for text in site.said(uuid)
+    )
+
+
+def test_a_refusal_is_not_asked_about_for_ever(site):
+    servers = site.servers("compute-1", 2)
+    site.fault(action="evacuate", server=servers[0], status=409, times=None)
+    site.engine_here(max_attempts=2)
+
+    uuid = site.lose("compute-1")
+
+    ended = site.ended(uuid)
+    assert (ended.status, ended.attempts) == (NotificationStatus.FAILED, 2)
+    assert "1 of 2 instances were not evacuated" in ended.message
+    assert "409" in site.moves(uuid)[0].message
+    assert site.asked("evacuate").count(servers[0]) == 2
 
 
 def test_an_evacuation_that_an_operator_has_begun_is_not_repeated(site):

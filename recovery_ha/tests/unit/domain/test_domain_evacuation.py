@@ -326,7 +326,10 @@ def test_a_server_that_is_still_at_its_source(status, task_state, wanted):
         ("rebooting", "rebuilding", Step.WAIT),
         ("rebooting", None, Step.ASK),
         ("rebuilding", "rebuilding", Step.WAIT),
-        (None, "rebooting", Step.WAIT),
+        # And so is one that its user has asked for since.
+        (None, "rebooting", Step.ASK),
+        (None, "powering-off", Step.ASK),
+        (None, "deleting", Step.WAIT),
     ],
 )
 def test_what_a_server_was_doing_before_is_no_trace(found, now, wanted):
@@ -347,10 +350,14 @@ ELSEWHERE = [
     # found in (vm_state, task_state, power_state), now in vm_state, step
     (("active", None, 1), "active", Step.SUCCEED),
     (("active", "rebooting", 1), "active", Step.SUCCEED),
-    (("active", None, 1), "stopped", Step.WAIT),
+    # What was not locked may not be any more as it was evacuated.
+    (("active", None, 1), "stopped", Step.SUCCEED),
+    (("active", None, 1), "paused", Step.SUCCEED),
+    (("active", None, 1), "building", Step.WAIT),
+    (("active", None, 1), "soft-delete", Step.IGNORE),
     (("active", None, 1), "error", Step.FAIL),
     (("stopped", None, 4), "stopped", Step.SUCCEED),
-    (("stopped", None, 4), "active", Step.WAIT),
+    (("stopped", None, 4), "active", Step.SUCCEED),
     (("stopped", "powering-on", 4), "active", Step.STOP),
     (("stopped", "powering-on", 4), "stopped", Step.SUCCEED),
     (("error", None, 0), "active", Step.STOP),
@@ -375,7 +382,21 @@ def test_a_server_that_is_elsewhere(found, vm_state, wanted):
         assert decision.dest_host == TARGET
 
 
-@pytest.mark.parametrize(("found", "vm_state", "_wanted"), ELSEWHERE)
+@pytest.mark.parametrize(
+    ("found", "vm_state"), [("active", "stopped"), ("stopped", "active")]
+)
+def test_one_that_nobody_could_act_on_is_waited_for(found, vm_state):
+    move = a_move(vm_state=found, locked_by_us=True)
+    now = {"host": TARGET, "vm_state": vm_state}
+    assert judged(move, a_record(1, status="done"), **now).step is Step.WAIT
+    # Nor is Nova done without a record that says so.
+    assert judged(a_move(vm_state=found), **now).step is Step.WAIT
+
+
+@pytest.mark.parametrize(
+    ("found", "vm_state", "_wanted"),
+    [row for row in ELSEWHERE if row[2] is not Step.IGNORE],
+)
 def test_a_busy_server_is_waited_for(found, vm_state, _wanted):
     names = ("vm_state", "task_state", "power_state")
     move = a_move(**dict(zip(names, found, strict=True)))

@@ -3,7 +3,6 @@ from enum import StrEnum
 
 import pytest
 
-from recovery_ha.domain import errors
 from recovery_ha.domain.machine import StateMachine
 from recovery_ha.domain.recovery import (
     NOTIFICATION,
@@ -56,33 +55,9 @@ def test_sources_are_the_moves_read_backwards(machine, states):
         }
 
 
-@MACHINES
-def test_check_lets_through_what_the_table_has_and_nothing_else(
-    machine, states
-):
-    for current in states:
-        for target in states:
-            if target in machine.moves[current]:
-                machine.check(current, target)
-            else:
-                with pytest.raises(errors.IllegalTransition, match=target):
-                    machine.check(current, target)
-
-
 def test_terminal_states_are_those_that_clients_know():
     assert NOTIFICATION.terminal == {"finished", "ignored", "failed"}
     assert VMOVE.terminal == {"ignored", "succeeded"}
-
-
-def test_an_illegal_move_is_refused_with_the_legal_ones():
-    with pytest.raises(errors.IllegalTransition) as caught:
-        NOTIFICATION.check(NotificationStatus.ERROR, NotificationStatus.NEW)
-    assert str(caught.value) == (
-        "A notification that is error cannot become new (allowed: failed,"
-        " finished, running)."
-    )
-    with pytest.raises(errors.IllegalTransition, match="allowed: none"):
-        VMOVE.check(VMoveStatus.SUCCEEDED, VMoveStatus.PENDING)
 
 
 class Light(StrEnum):
