@@ -1,13 +1,12 @@
 """The API on a port, for one process; production uses any WSGI server."""
 
-import ipaddress
 import threading
 
 from cheroot import wsgi
 from oslo_config import cfg
 
+from recovery_ha.api.exposure import refuse_remote_noauth
 from recovery_ha.api.middleware import App
-from recovery_ha.domain.errors import InvalidConfiguration
 
 #: Seconds that requests which are being answered have to end.
 _STOP_SECONDS = 5
@@ -61,28 +60,3 @@ class Server:
         self._server.stop()
         if self._thread.is_alive():
             self._thread.join()
-
-
-def refuse_remote_noauth(conf: cfg.ConfigOpts, host: str | None) -> None:
-    """Refuse to make administrators of whoever reaches an address.
-
-    :param host: what is listened on; None: nobody knows.
-    :raises errors.InvalidConfiguration: it is not loopback, and the operator
-        has not said that this is meant.
-    """
-    if conf.api.auth_strategy != "noauth" or conf.api.allow_remote_noauth:
-        return
-    if host is not None and _is_loopback(host):
-        return
-    raise InvalidConfiguration(
-        "[api] auth_strategy = noauth makes everyone an administrator who"
-        f" reaches {host or 'this WSGI server'}. Use keystone, listen on"
-        " 127.0.0.1, or set [api] allow_remote_noauth if this is meant."
-    )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -5,6 +5,8 @@ configuration is, ``OS_RECOVERY_HA_CONFIG_FILES`` (``recovery-ha.conf``) which
 files of it are read, separated by semicolons.
 """
 
+import atexit
+import gc
 import os
 import threading
 from collections.abc import Mapping
@@ -15,8 +17,8 @@ from oslo_log import log
 
 from recovery_ha import guru
 from recovery_ha.api.app import make_app
+from recovery_ha.api.exposure import refuse_remote_noauth
 from recovery_ha.api.middleware import App
-from recovery_ha.api.server import refuse_remote_noauth
 from recovery_ha.clients.events import Emitter
 from recovery_ha.conf import new_config
 from recovery_ha.db import migration
@@ -76,7 +78,15 @@ def init_application(environ: Mapping[str, str] = os.environ) -> App:
     # Signals are the server's.
     guru.install(conf, "recovery-ha-api", on_signal=False)
     events = Emitter(conf, "recovery-ha-api")
+    # Servers tell an application nothing of their end; each process that
+    # they fork runs this at its own.
+    atexit.register(events.stop)
     return make_app(conf, database, _Wake(conf), events=events)
 
 
 application = init_application()
+# All that is here now stays: looking through it for garbage, again and again,
+# would cost a twentieth of the processor, and forked workers share it as long
+# as nobody touches it.
+gc.collect()
+gc.freeze()
