@@ -10,15 +10,24 @@ from typing import Any
 import sqlalchemy as sa
 
 from recovery_ha.context import RequestContext
-from recovery_ha.db import ending, history, models, types, work
-from recovery_ha.db.history import Remark
+from recovery_ha.db import (
+    ending,
+    models,
+    recovery,
+    recovery_runs,
+    types,
+    work,
+)
+from recovery_ha.db.ledger import events, runs, transactions
 from recovery_ha.db.paging import by_reference
 from recovery_ha.db.session import connection, writer
 from recovery_ha.db.types import now
 from recovery_ha.domain import errors
 from recovery_ha.domain.actions import Action, Effect, Standing, effect
+from recovery_ha.domain.history import Remark
 from recovery_ha.domain.lease import WorkKind
 from recovery_ha.domain.recovery import (
+    Notification,
     NotificationStatus,
     NotificationType,
     VMoveStatus,
@@ -33,15 +42,8 @@ _LOCK = models.ResourceLock
 _KIND = WorkKind.RECOVERY
 #: What a restart still knows of what was done outside: it is not undone yet.
 _KEPT = frozenset({"service", "host"})
-#: How the ledger calls where a recovery stands.
-_LEDGER = {
-    NotificationStatus.NEW: "pending",
-    NotificationStatus.RUNNING: "running",
-    NotificationStatus.ERROR: "running",
-    NotificationStatus.FINISHED: "ready",
-    NotificationStatus.IGNORED: "ready",
-    NotificationStatus.FAILED: "error",
-}
+#: Where the record has who wants a recovery interrupted; nothing was done.
+ASKED_BY = "asked_by"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,8 @@ class Transaction:
 
     :ivar origin_id: what it is the run of: a recovery's notification.
     :ivar status: ``pending``, ``running``, ``ready`` or ``error``.
+    :ivar ended: the notification, if it has ended with what was asked for;
+        None: there is more to do, for an engine.
     """
 
     id: int
@@ -57,6 +61,7 @@ class Transaction:
     kind: str
     origin_id: str
     status: str
+    ended: Notification | None
 
 
 @writer
@@ -94,7 +99,14 @@ def act(
         )
     status = _act(ctx, found.uuid, action, duplicate_window)
     return Transaction(
-        found.id, found.uuid, found.kind, found.uuid, _LEDGER[status]
+        id=found.id,
+        uuid=found.uuid,
+        kind=found.kind,
+        origin_id=found.uuid,
+        status=str(transactions.get(ctx, found.id).status),
+        ended=recovery.get_notification(ctx, found.uuid)
+        if status is NotificationStatus.FAILED
+        else None,
     )
 
 
@@ -121,7 +133,11 @@ def _act(
         Standing(
             NotificationStatus(row.status),
             is_owned,
-            bool(row.attempts or row.record or work.has_locks(ctx, uuid)),
+            bool(
+                row.attempts
+                or (row.record or {}).keys() - {ASKED_BY}
+                or work.has_locks(ctx, uuid)
+            ),
             row.requested_action,
         ),
     )
@@ -135,6 +151,10 @@ def _act(
     }
     if action is not Action.CANCEL:
         values["received_at"] = now()
+    asked = {
+        "requested_action": str(action),
+        "record": {**(row.record or {}), ASKED_BY: ctx.user_id},
+    }
     status = NotificationStatus.ERROR
     match wanted:
         case Effect.END:
@@ -147,20 +167,24 @@ def _act(
                 wake=False,
                 **ending.ended(status, said, duplicate_window),
             )
+            recovery_runs.end(ctx, uuid, status, said, cancelled=True)
             ending.end_joined(ctx, uuid, status, said, duplicate_window)
         case Effect.INTERRUPT:
             status = NotificationStatus.RUNNING
-            values["requested_action"] = str(action)
-            work.ask_owner(ctx, _KIND, uuid, epoch, **values)
+            work.ask_owner(ctx, _KIND, uuid, epoch, **values, **asked)
         case Effect.HAND_OVER:
-            values |= {
-                "requested_action": str(action),
-                "attempts_before": _N.attempts,
-                "held": False,
-            }
+            values |= {"attempts_before": _N.attempts, "held": False}
             work.change_unowned(
-                ctx, _KIND, uuid, epoch, wake=True, status=status, **values
+                ctx,
+                _KIND,
+                uuid,
+                epoch,
+                wake=True,
+                status=status,
+                **values,
+                **asked,
             )
+            runs.reopen(ctx, uuid)
         case Effect.REOPEN:
             # All attempts are to be had again.
             values |= {"attempts_before": _N.attempts, "held": False}
@@ -176,7 +200,8 @@ def _act(
                 joined_to=None,
                 **values,
             )
-    history.add_events(ctx, uuid, [Remark(said)], ctx.request_id)
+            runs.reopen(ctx, uuid)
+    events.add_events(ctx, uuid, [Remark(said)], ctx.request_id)
     return status
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from recovery_ha.context import RequestContext
-from recovery_ha.db import models, types
+from recovery_ha.db import models, recovery_runs, types
 from recovery_ha.db.session import connection, writer
 from recovery_ha.db.types import now
 from recovery_ha.domain.recovery import NotificationStatus, NotificationType
@@ -39,12 +39,22 @@ def end_joined(
 ) -> None:
     """End the notifications that were joined to one that ends."""
     said = f"Ended with notification {uuid}: {message}"
-    connection(ctx).execute(
-        sa.update(_N)
+    conn = connection(ctx)
+    joined = conn.scalars(
+        sa.select(_N.notification_uuid)
         .where(
             _N.joined_to == uuid,
             _N.status == NotificationStatus.NEW,
             _N.lease_expires_at.is_(None),
         )
+        .order_by(_N.id)
+        .with_for_update()
+    ).all()
+    if not joined:
+        return
+    conn.execute(
+        sa.update(_N)
+        .where(_N.notification_uuid.in_(joined))
         .values(wake_at=None, **ended(status, said, duplicate_window))
     )
+    recovery_runs.end_all(ctx, joined, status, said)

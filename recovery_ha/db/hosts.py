@@ -8,7 +8,11 @@ import sqlalchemy as sa
 from recovery_ha.context import RequestContext
 from recovery_ha.db import models, types
 from recovery_ha.db.session import connection, writer
-from recovery_ha.domain.recovery import MaintenanceCause, ReportedHost
+from recovery_ha.domain.recovery import (
+    MaintenanceCause,
+    RecoveryMethod,
+    ReportedHost,
+)
 
 _H = models.Host
 
@@ -17,12 +21,19 @@ _H = models.Host
 # running it, the driver's time grows by column, and this one is run for every
 # report.
 _HOSTS = _H.metadata.tables[_H.__tablename__]
+_SEGMENTS = models.Segment.metadata.tables[models.Segment.__tablename__]
+_METHOD = (
+    sa.select(_SEGMENTS.c.recovery_method)
+    .where(_SEGMENTS.c.uuid == _HOSTS.c.failover_segment_id)
+    .scalar_subquery()
+)
 _REPORTED_HOST = (
     sa.select(
         _HOSTS.c.uuid,
         _HOSTS.c.failover_segment_id,
         _HOSTS.c.on_maintenance,
         _HOSTS.c.maintenance_cause,
+        _METHOD,
     )
     .where(_HOSTS.c.name == sa.bindparam("host_name"), _HOSTS.c.deleted == 0)
     .with_for_update(read=True)
@@ -38,13 +49,14 @@ def find_reported_host(ctx: RequestContext, name: str) -> ReportedHost | None:
     row = connection(ctx).execute(_REPORTED_HOST, {"host_name": name}).first()
     if row is None:
         return None
-    uuid, segment_uuid, on_maintenance, cause = row
+    uuid, segment_uuid, on_maintenance, cause, method = row
     return ReportedHost(
         uuid,
         name,
         segment_uuid,
         on_maintenance,
         None if cause is None else MaintenanceCause(cause),
+        RecoveryMethod(method),
     )
 
 

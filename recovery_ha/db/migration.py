@@ -154,9 +154,42 @@ def _upgrade_own(database: Database, revision: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     config.set_main_option("path_separator", "os")
-    with database.engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
+    with database.engine.connect() as connection, _unlinked(connection):
+        with connection.begin():
+            config.attributes["connection"] = connection
+            command.upgrade(config, revision)
+            if connection.dialect.name == "sqlite":
+                _check_links(connection)
+
+
+@contextlib.contextmanager
+def _unlinked(connection: sa.Connection) -> Iterator[None]:
+    """Have SQLite delete no rows that refer to a table which is made anew.
+
+    It cannot alter most things of a table, so alembic copies the table and
+    drops the old one, and dropping it deletes what refers to its rows. The
+    setting has no effect inside a transaction.
+    """
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    dbapi = connection.connection.driver_connection
+    assert dbapi is not None
+    dbapi.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+    finally:
+        dbapi.execute("PRAGMA foreign_keys=ON")
+
+
+def _check_links(connection: sa.Connection) -> None:
+    """Refuse to commit rows that refer to nothing."""
+    broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+    if broken is not None:
+        raise errors.DatabaseNotReady(
+            f"A row of table {broken[0]} refers to a row of {broken[2]} that"
+            " is not there; the database is left as it was."
+        )
 
 
 def _upgrade_taskflow(database: Database) -> None:

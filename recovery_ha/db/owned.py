@@ -11,14 +11,16 @@ from typing import Any
 import sqlalchemy as sa
 
 from recovery_ha.context import RequestContext
-from recovery_ha.db import ending, history, models, types, work
-from recovery_ha.db.history import Remark
+from recovery_ha.db import ending, models, recovery_runs, types, work
+from recovery_ha.db.ledger import events
 from recovery_ha.db.session import connection, reader, writer
 from recovery_ha.db.types import now
 from recovery_ha.domain import errors
 from recovery_ha.domain.gates import Decision
+from recovery_ha.domain.history import Remark
 from recovery_ha.domain.lease import Claim
 from recovery_ha.domain.recovery import (
+    OPEN_MOVES,
     MaintenanceCause,
     Notification,
     NotificationStatus,
@@ -27,6 +29,7 @@ from recovery_ha.domain.recovery import (
 
 _N = models.Notification
 _H = models.Host
+_V = models.VMove
 _D = models.GateDecision
 _LOCK = models.ResourceLock
 
@@ -40,7 +43,7 @@ def _say(
     ctx: RequestContext, notification: Notification, text: str | None
 ) -> None:
     if text:
-        history.add_events(
+        events.add_events(
             ctx,
             notification.uuid,
             [Remark(text)],
@@ -60,9 +63,7 @@ def say(
     :raises errors.LeaseLost: and nothing was changed.
     """
     work.fence(ctx, claim)
-    history.add_events(
-        ctx, notification.uuid, remarks, notification.request_id
-    )
+    events.add_events(ctx, notification.uuid, remarks, notification.request_id)
 
 
 @writer
@@ -137,31 +138,6 @@ def recall(ctx: RequestContext, uuid: str) -> dict[str, Any]:
         sa.select(_N.record).where(_N.notification_uuid == uuid)
     )
     return dict(found or {})
-
-
-@writer
-def start_flow(
-    ctx: RequestContext, claim: Claim, flow_uuid: str, *, new_attempt: bool
-) -> None:
-    """Record that a new flow is going to work on the notification.
-
-    Said again, it changes nothing: a commit that seemed to fail is repeated.
-
-    :param new_attempt: it is the first of an attempt.
-    :raises errors.LeaseLost: and nothing was changed.
-    """
-    work.fence(ctx, claim)
-    known = connection(ctx).scalar(
-        sa.select(_N.flow_uuid).where(_N.notification_uuid == claim.uuid)
-    )
-    work.update_owned(
-        ctx,
-        claim,
-        flow_uuid=flow_uuid,
-        held=False,
-        attempts=_N.attempts + int(new_attempt and known != flow_uuid),
-        updated_at=types.utcnow(),
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -443,6 +419,22 @@ def count_attempt(ctx: RequestContext, claim: Claim) -> None:
     work.update_owned(ctx, claim, attempts=_N.attempts + 1)
 
 
+def _refuse_open_moves(ctx: RequestContext, claim: Claim) -> None:
+    """Let nobody call a success what Nova still works on."""
+    still_open = connection(ctx).scalar(
+        sa.select(sa.func.count())
+        .select_from(_V)
+        .where(
+            _V.notification_uuid == claim.uuid,
+            _V.status.in_([str(state) for state in OPEN_MOVES]),
+        )
+    )
+    if still_open:
+        raise errors.MovesOpen(
+            f"{still_open} moves of notification {claim.uuid} have not ended."
+        )
+
+
 @writer
 def finish(
     ctx: RequestContext,
@@ -463,6 +455,8 @@ def finish(
     :param done: what an operator has asked for and has been done.
     :raises errors.LeaseLost: and nothing was changed.
     :raises errors.RecoveryInterrupted: an operator wants it rolled back.
+    :raises errors.MovesOpen: it is no failure, and moves of it have not
+        ended; nothing was changed.
     """
     asked = connection(ctx).scalar(
         sa.select(_N.requested_action)
@@ -471,7 +465,12 @@ def finish(
     )
     if asked == "rollback" and done != asked:
         raise errors.RecoveryInterrupted(asked)
+    if status is not NotificationStatus.FAILED:
+        _refuse_open_moves(ctx, claim)
     values = ending.ended(status, message, duplicate_window)
     work.release(ctx, claim, wake_in=None, **values)
+    recovery_runs.end(
+        ctx, claim.uuid, status, message, cancelled=done == "cancel"
+    )
     _say(ctx, notification, message)
     ending.end_joined(ctx, claim.uuid, status, message, duplicate_window)

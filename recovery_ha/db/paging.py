@@ -44,6 +44,7 @@ def page_rows(
     *,
     sortable: Sequence[str],
     uuid_column: str = "uuid",
+    visible: sa.ColumnElement[bool] | None = None,
 ) -> Sequence[sa.Row[Any]]:
     """Return the rows of a page.
 
@@ -54,6 +55,8 @@ def page_rows(
     :param query: what to list, with its filters, unordered.
     :param table: the model that markers and sort keys belong to.
     :param sortable: the columns a caller may sort by.
+    :param visible: the condition that rows meet which a caller may know of;
+        None: all. A marker may be a row that the filters leave out.
     :raises errors.BadRequest: unknown sort key or marker; it names them.
     """
     sort = list(page.sort) or [("created_at", "desc")]
@@ -64,12 +67,26 @@ def page_rows(
                 f" {', '.join(sorted(sortable))}."
             )
     chosen = {key for key, _ in sort}
-    sort += [
-        (key, sort[0][1]) for key in ("created_at", "id") if key not in chosen
-    ]
+    if "id" not in chosen:
+        # Nothing after a unique column says anything, but it would keep the
+        # database from reading the page in the order of an index.
+        sort += [
+            (key, sort[0][1])
+            for key in ("created_at", "id")
+            if key not in chosen
+        ]
     if page.marker is not None:
         query = query.where(
-            _after(connection, table, uuid_column, page.marker, sort)
+            _after(
+                connection,
+                table,
+                sa.and_(
+                    by_reference(table, uuid_column, page.marker),
+                    sa.true() if visible is None else visible,
+                ),
+                page.marker,
+                sort,
+            )
         )
     for key, direction in sort:
         column = getattr(table, key)
@@ -92,14 +109,12 @@ def page_rows(
 def _after(
     connection: Connection,
     table: Any,
-    uuid_column: str,
+    is_marker: sa.ColumnElement[bool],
     marker: str,
     sort: Sequence[tuple[str, str]],
 ) -> sa.ColumnElement[bool]:
     row = connection.execute(
-        sa.select(*(getattr(table, key) for key, _ in sort)).where(
-            by_reference(table, uuid_column, marker)
-        )
+        sa.select(*(getattr(table, key) for key, _ in sort)).where(is_marker)
     ).first()
     if row is None:
         raise errors.BadRequest(

@@ -8,7 +8,8 @@ from oslo_db import exception as db_exc
 from oslo_utils import uuidutils
 
 from recovery_ha.context import RequestContext
-from recovery_ha.db import history, hosts, models, types
+from recovery_ha.db import hosts, models, types
+from recovery_ha.db.ledger import transactions
 from recovery_ha.db.paging import Page, by_reference, page_rows
 from recovery_ha.db.session import connection, reader, writer
 from recovery_ha.db.types import now
@@ -21,6 +22,7 @@ from recovery_ha.domain.recovery import (
     NotificationType,
     admit,
     dedupe_key,
+    recovery_name,
 )
 
 _N = models.Notification
@@ -39,7 +41,9 @@ NOTIFICATION_SORT_KEYS = (
 _NOTIFICATION_COLUMNS = [
     c
     for c in _N.__table__.c
-    if not c.name.startswith(("lease_", "wake_", "dedupe_", "received_"))
+    if not c.name.startswith(
+        ("lease_", "wake_", "dedupe_", "received_", "reporter")
+    )
 ]
 
 
@@ -111,6 +115,7 @@ def _insert_notification(
         "status": str(NOTIFICATION.initial),
         "failover_segment_uuid": host.segment_uuid,
         "request_id": report.request_id,
+        "reporter": ctx.user_id,
         "created_at": created_at,
     }
     result = conn.execute(
@@ -120,7 +125,14 @@ def _insert_notification(
             "dedupe_key": dedupe_key(report.type, host.uuid, report.payload),
         },
     )
-    history.create_transaction(ctx, uuid, "recovery", created_at)
+    transactions.insert_recovery(
+        ctx,
+        uuid,
+        name=recovery_name(report.type, host.recovery_method),
+        project_id=ctx.project_id,
+        request_id=report.request_id,
+        created_at=created_at,
+    )
     return Notification(
         id=_new_id(result),
         uuid=uuid,
@@ -172,12 +184,15 @@ def _settle_duplicate(
 
 
 @reader
-def _find(ctx: RequestContext, reference: str) -> Notification | None:
+def _find(
+    ctx: RequestContext, reference: str, reporter: str | None = None
+) -> Notification | None:
     row = (
         connection(ctx)
         .execute(
             sa.select(*_NOTIFICATION_COLUMNS).where(
-                by_reference(_N, "notification_uuid", reference)
+                by_reference(_N, "notification_uuid", reference),
+                _is_of(reporter),
             )
         )
         .first()
@@ -185,12 +200,19 @@ def _find(ctx: RequestContext, reference: str) -> Notification | None:
     return None if row is None else _notification(row)
 
 
-def get_notification(ctx: RequestContext, reference: str) -> Notification:
+def _is_of(reporter: str | None) -> sa.ColumnElement[bool]:
+    return sa.true() if reporter is None else _N.reporter == reporter
+
+
+def get_notification(
+    ctx: RequestContext, reference: str, *, reporter: str | None = None
+) -> Notification:
     """Return a notification by its uuid or integer id.
 
+    :param reporter: id of the user who must have posted it; None: anybody.
     :raises errors.NotificationNotFound: there is none.
     """
-    found = _find(ctx, reference)
+    found = _find(ctx, reference, reporter)
     if found is None:
         raise errors.NotificationNotFound(
             f"No notification with id {reference}."
@@ -216,13 +238,16 @@ def list_notifications(
     type: str | None = None,  # noqa: A002 - the column's and filter's name
     source_host_uuid: str | None = None,
     generated_since: datetime | None = None,
+    reporter: str | None = None,
 ) -> list[Notification]:
     """Return a page of notifications, filtered by equality.
 
     :param generated_since: naive UTC; only those generated then or later.
+    :param reporter: id of the user who posted them; None: anybody. Of
+        others' the page's marker tells nothing either.
     :raises errors.BadRequest: see :func:`page_rows`.
     """
-    query = sa.select(*_NOTIFICATION_COLUMNS)
+    query = sa.select(*_NOTIFICATION_COLUMNS).where(_is_of(reporter))
     wanted = {
         "status": status,
         "type": type,
@@ -240,6 +265,7 @@ def list_notifications(
         page,
         sortable=NOTIFICATION_SORT_KEYS,
         uuid_column="notification_uuid",
+        visible=_is_of(reporter),
     )
     return [_notification(row) for row in rows]
 

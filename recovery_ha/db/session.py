@@ -175,7 +175,7 @@ def _deadlines(url: URL, statement_seconds: int | None) -> dict[str, Any]:
     """Return driver arguments that bound silence, the database's and ours."""
     driver = url.get_driver_name()
     arguments: dict[str, Any] = {"connect_timeout": 10}
-    if statement_seconds and driver == "pymysql":
+    if statement_seconds and driver in {"pymysql", "mysqldb"}:
         arguments["read_timeout"] = statement_seconds
         arguments["write_timeout"] = statement_seconds
         arguments["init_command"] = _MYSQL_SESSION

@@ -8,8 +8,9 @@ import sqlalchemy as sa
 from oslo_utils import uuidutils
 
 from recovery_ha.context import RequestContext
-from recovery_ha.db import models, types, work
+from recovery_ha.db import models, recovery_runs, types, work
 from recovery_ha.db.paging import Page, by_reference, page_rows
+from recovery_ha.db.recovery_runs import Moved
 from recovery_ha.db.session import connection, reader, writer
 from recovery_ha.domain import errors
 from recovery_ha.domain.lease import Claim
@@ -130,8 +131,17 @@ def create_vmoves(
         for row in rows
         if row["instance_uuid"] not in known
     ]
-    if values:
-        conn.execute(sa.insert(_V), values)
+    if not values:
+        return
+    conn.execute(sa.insert(_V), values)
+    recovery_runs.expect_moves(ctx, claim.uuid, len(known) + len(values))
+    begun = [v["uuid"] for v in values if v["status"] == VMoveStatus.ONGOING]
+    if begun:
+        found = conn.execute(
+            sa.select(*_V.__table__.c).where(_V.uuid.in_(begun))
+        )
+        moved = [Moved(_vmove(row), VMoveStatus.PENDING) for row in found]
+        recovery_runs.tell_moves(ctx, claim.uuid, moved)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +198,11 @@ def transition_vmoves(
                 for c in refused
             )
         )
+    recovery_runs.tell_moves(
+        ctx,
+        claim.uuid,
+        [Moved(found[c.move.id], c.move.status) for c in changes],
+    )
     return [found[row_id] for row_id in ids]
 
 

@@ -19,85 +19,114 @@ from recovery_ha.domain.lease import Claim, WorkKind
 from recovery_ha.domain.recovery import NOTIFICATION, NotificationStatus
 
 _N = models.Notification
+_C = models.Cluster
 _LOCK = models.ResourceLock
 
 
-def _table(kind: WorkKind) -> tuple[Any, Any, list[str]]:
-    """Return model, uuid column and claimable states of a kind of work."""
+def _table(kind: WorkKind) -> tuple[Any, Any]:
+    """Return model and uuid column of a kind of work."""
     match kind:
         case WorkKind.RECOVERY:
-            states = NOTIFICATION.unfinished
-            return _N, _N.notification_uuid, [str(s) for s in states]
+            return _N, _N.notification_uuid
+        case WorkKind.CLUSTER:
+            return _C, _C.uuid
 
 
-def _claimable(table: Any, states: list[str]) -> sa.ColumnElement[bool]:
-    return sa.and_(
+def _claimable(
+    kind: WorkKind, plugins: Collection[str]
+) -> sa.ColumnElement[bool]:
+    table, _uuid = _table(kind)
+    waits = sa.and_(
         table.wake_at <= now(),
         sa.or_(
             table.lease_expires_at.is_(None), table.lease_expires_at <= now()
         ),
-        table.status.in_(states),
     )
+    match kind:
+        case WorkKind.RECOVERY:
+            states = [str(s) for s in NOTIFICATION.unfinished]
+            return sa.and_(waits, _N.status.in_(states))
+        case WorkKind.CLUSTER:
+            return sa.and_(waits, _C.plugin_name.in_(sorted(plugins)))
+
+
+def _was_left(kind: WorkKind) -> sa.ColumnElement[bool]:
+    """Return the condition for work that an owner has begun and not ended."""
+    match kind:
+        case WorkKind.RECOVERY:
+            return _N.status == NotificationStatus.RUNNING
+        case WorkKind.CLUSTER:
+            return _C.lease_owner.is_not(None)
 
 
 @reader
 def _candidates(
-    ctx: RequestContext, kind: WorkKind, limit: int
-) -> list[tuple[int, str, int, str]]:
-    table, uuid, states = _table(kind)
+    ctx: RequestContext, kind: WorkKind, plugins: Collection[str], limit: int
+) -> list[tuple[int, str, int, bool]]:
+    table, uuid = _table(kind)
     rows = connection(ctx).execute(
-        sa.select(table.id, uuid, table.lease_epoch, table.status)
-        .where(_claimable(table, states))
+        sa.select(table.id, uuid, table.lease_epoch, _was_left(kind))
+        .where(_claimable(kind, plugins))
         .order_by(table.wake_at)
         .limit(limit)
     )
-    return [(row[0], row[1], row[2], row[3]) for row in rows]
+    return [(row[0], row[1], row[2], bool(row[3])) for row in rows]
 
 
 @writer
 def _claim(
     ctx: RequestContext,
     kind: WorkKind,
+    plugins: Collection[str],
     row_id: int,
     epoch: int,
     owner: str,
     lease_seconds: float,
 ) -> bool:
-    table, _uuid, states = _table(kind)
+    table, _uuid = _table(kind)
+    values: dict[str, Any] = {
+        "lease_owner": owner,
+        "lease_epoch": epoch + 1,
+        "lease_expires_at": now() + lease_seconds,
+    }
+    if kind is WorkKind.RECOVERY:
+        values["status"] = NotificationStatus.RUNNING
     result = connection(ctx).execute(
         sa.update(table)
         .where(
             table.id == row_id,
             table.lease_epoch == epoch,
-            _claimable(table, states),
+            _claimable(kind, plugins),
         )
-        .values(
-            status=NotificationStatus.RUNNING,
-            lease_owner=owner,
-            lease_epoch=epoch + 1,
-            lease_expires_at=now() + lease_seconds,
-        )
+        .values(**values)
     )
     return result.rowcount == 1
 
 
 def claim_next(
-    ctx: RequestContext, kind: WorkKind, owner: str, lease_seconds: float
+    ctx: RequestContext,
+    kind: WorkKind,
+    owner: str,
+    lease_seconds: float,
+    *,
+    plugins: Collection[str] = (),
 ) -> Claim | None:
     """Own the work that has waited longest, or return None if there is none.
 
     :param owner: unique per start of an engine process.
     :param lease_seconds: for how long, by the database's clock.
+    :param plugins: names of those provisioning plug-ins whose clusters are
+        wanted.
     """
     # A few candidates, because other engines are after the same ones.
-    for row_id, uuid, epoch, status in _candidates(ctx, kind, 8):
-        if _claim(ctx, kind, row_id, epoch, owner, lease_seconds):
+    for row_id, uuid, epoch, left in _candidates(ctx, kind, plugins, 8):
+        if _claim(ctx, kind, plugins, row_id, epoch, owner, lease_seconds):
             return Claim(
                 kind=kind,
                 uuid=uuid,
                 owner=owner,
                 epoch=epoch + 1,
-                taken_over=status == NotificationStatus.RUNNING,
+                taken_over=left,
             )
     return None
 
@@ -117,7 +146,7 @@ def renew(
     :returns: by uuid and epoch of each piece of work that is still owned,
         what an operator wants of it instead of its end, or None.
     """
-    table, uuid, _states = _table(kind)
+    table, uuid = _table(kind)
     mine = sa.and_(
         table.lease_owner == owner,
         table.lease_expires_at > now(),
@@ -136,7 +165,7 @@ def renew(
 
 
 def _owned(claim: Claim) -> sa.ColumnElement[bool]:
-    table, uuid, _states = _table(claim.kind)
+    table, uuid = _table(claim.kind)
     return sa.and_(
         uuid == claim.uuid,
         table.lease_owner == claim.owner,
@@ -161,7 +190,7 @@ def fence(ctx: RequestContext, claim: Claim) -> None:
 
     :raises errors.LeaseLost: and nothing of the transaction may be kept.
     """
-    table, _uuid, _states = _table(claim.kind)
+    table, _uuid = _table(claim.kind)
     found = connection(ctx).scalar(
         sa.select(table.id).where(_owned(claim)).with_for_update(read=True)
     )
@@ -175,7 +204,7 @@ def update_owned(ctx: RequestContext, /, claim: Claim, **values: Any) -> None:
 
     :raises errors.LeaseLost: and nothing was changed.
     """
-    table, _uuid, _states = _table(claim.kind)
+    table, _uuid = _table(claim.kind)
     result = connection(ctx).execute(
         sa.update(table).where(_owned(claim)).values(**values)
     )
@@ -274,7 +303,7 @@ def look(ctx: RequestContext, kind: WorkKind, uuid: str) -> tuple[int, bool]:
 
     :returns: its epoch, and whether somebody owns it.
     """
-    table, column, _states = _table(kind)
+    table, column = _table(kind)
     row = (
         connection(ctx)
         .execute(
@@ -338,7 +367,7 @@ def _swap(
     *,
     owned: bool,
 ) -> None:
-    table, column, _states = _table(kind)
+    table, column = _table(kind)
     alive = table.lease_expires_at > now()
     free = sa.or_(table.lease_expires_at.is_(None), sa.not_(alive))
     result = connection(ctx).execute(

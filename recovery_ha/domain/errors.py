@@ -53,6 +53,18 @@ class TransactionNotFound(NotFound):
     code = "recovery_ha.transaction.not_found"
 
 
+class ClusterNotFound(NotFound):
+    """No cluster with that uuid or id."""
+
+    code = "recovery_ha.cluster.not_found"
+
+
+class StepNotFound(NotFound):
+    """No step with that id."""
+
+    code = "recovery_ha.step.not_found"
+
+
 class Conflict(RecoveryHAError):
     """The request is well formed, but the state of things forbids it."""
 
@@ -65,8 +77,26 @@ class ActionRefused(Conflict):
     code = "recovery_ha.transaction.action_refused"
 
 
+class TransactionEnded(Conflict):
+    """The transaction has ended; nothing of it changes any more."""
+
+    code = "recovery_ha.transaction.ended"
+
+
+class TransactionRunning(BadRequest):
+    """The transaction, or a part of it, has not ended; as Fuel refuses it."""
+
+    code = "recovery_ha.transaction.running"
+
+
+class ClusterBusy(Conflict):
+    """Something else is being done with the cluster."""
+
+    code = "recovery_ha.cluster.busy"
+
+
 class NameExists(Conflict):
-    """Another segment, or another host, already has that name."""
+    """Another segment, host or cluster already has that name."""
 
     code = "recovery_ha.name.exists"
 
@@ -138,6 +168,12 @@ class HostTakenOver(RecoveryHAError):
     code = "recovery_ha.recovery.taken_over"
 
 
+class MovesOpen(RecoveryHAError):
+    """A recovery was to end while moves of it had not."""
+
+    code = "recovery_ha.recovery.moves_open"
+
+
 class NothingToRecover(RecoveryHAError):
     """A task has found that there is nothing to do; the text says why.
 
@@ -200,6 +236,16 @@ class ComputeConflict(ComputeError):
     code = "recovery_ha.compute.conflict"
 
 
+class ComputeFailed(ComputeError):
+    """Nova failed (500) while it acted on one server: no outage of Nova.
+
+    It may fail again as often as it is asked. Whether the action took effect
+    is unknown.
+    """
+
+    code = "recovery_ha.compute.failed"
+
+
 class ComputeUnavailable(ComputeError):
     """No answer, or one that says "later" (429, 5xx): worth another try.
 
@@ -207,3 +253,9 @@ class ComputeUnavailable(ComputeError):
     """
 
     code = "recovery_ha.compute.unavailable"
+
+
+class ComputeDoubtful(ComputeUnavailable):
+    """What Nova says cannot be all there is: worth asking again later."""
+
+    code = "recovery_ha.compute.doubtful"

@@ -5,7 +5,7 @@ one, write the function and put it into :data:`GATES`. Every gate says what it
 does when it does not know: fail open (pass) or fail closed (hold).
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -175,4 +175,72 @@ def service_down(
         f" {limit:g} seconds; instances of a living host are not evacuated.",
         {**inputs, "waited_seconds": round(waited, 1)},
         limit,
+    )
+
+
+def others_up(host: str, *, up: int, total: int) -> Decision:
+    """Believe that a host is down only of a Nova that sees others up.
+
+    Fails closed: where every service is down, it is rather the message
+    queue, the database or the clock that has failed, and there is nowhere to
+    evacuate to. A cloud of one host says nothing about itself.
+
+    :param up: how many of the other compute services Nova sees up.
+    :param total: how many others there are.
+    """
+    inputs = {"host": host, "others_up": up, "others": total}
+    if up or not total:
+        return Decision(
+            "others_up",
+            Verdict.PASS,
+            f"Nova sees {up} of {total} other compute services up.",
+            inputs,
+        )
+    return Decision(
+        "others_up",
+        Verdict.HOLD,
+        f"Nova sees none of the {total} other compute services up: waiting"
+        f" until it does before anything is evacuated from {host}.",
+        inputs,
+    )
+
+
+def list_is_empty(
+    host: str, *, known: bool, there: Sequence[str], elsewhere: int
+) -> Decision:
+    """Believe that there are no instances on a host only if all agree.
+
+    Fails closed where Placement knows of an instance that Nova itself, asked
+    for that one, still has on the host; open where Placement does not know
+    the host, which then never had any.
+
+    :param known: Placement knows the host.
+    :param there: an instance that uses the host and is on it.
+    :param elsewhere: how many use it and are on other hosts.
+    """
+    inputs = {
+        "host": host,
+        "known_to_placement": known,
+        "there": list(there),
+        "elsewhere": elsewhere,
+    }
+    said = f"Nova lists no instances on {host}"
+    if there:
+        return Decision(
+            "list_is_empty",
+            Verdict.HOLD,
+            f"{said}, but instance {there[0]} is there: the list is not"
+            " believed, and asked for again.",
+            inputs,
+        )
+    why = "Placement knows of no resources that are used there"
+    if not known:
+        why = "Placement does not know the host"
+    elif elsewhere:
+        why = (
+            f"those {elsewhere} for which Placement has resources there are"
+            " on other hosts"
+        )
+    return Decision(
+        "list_is_empty", Verdict.PASS, f"{said}, and {why}.", inputs
     )

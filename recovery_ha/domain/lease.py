@@ -14,6 +14,7 @@ class WorkKind(StrEnum):
     """Kinds of work that an engine can own."""
 
     RECOVERY = "recovery"
+    CLUSTER = "cluster"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class Claim:
     """One engine's ownership of one piece of work.
 
     :ivar kind: which table the work is a row of.
-    :ivar uuid: the work (a notification's uuid).
+    :ivar uuid: the work (a notification's or a cluster's uuid).
     :ivar owner: the engine's identity, unique per process start.
     :ivar epoch: raised by every claim; each write names it, so that a stale
         owner's writes change nothing.

@@ -124,6 +124,9 @@ class ComputePort(Protocol):
     def find_service(self, host: str) -> ComputeService | None:
         """Return the nova-compute service of a host, or None."""
 
+    def list_services(self) -> list[ComputeService]:
+        """Return the nova-compute services of all hosts."""
+
     def disable_service(self, service_id: str, reason: str) -> None:
         """Keep the scheduler from placing instances on a service."""
 
@@ -204,6 +207,14 @@ class PlacementPort(Protocol):
 
     def free(self, host: str) -> Capacity | None:
         """Return what a compute host can still take.
+
+        :returns: None when Nova or Placement has no such host.
+        """
+
+    def users(self, host: str) -> list[str] | None:
+        """Return the uuids of what takes something of a compute host.
+
+        These are servers, and perhaps migrations of some.
 
         :returns: None when Nova or Placement has no such host.
         """

@@ -115,6 +115,8 @@ VMOVE = StateMachine(
         _V.SUCCEEDED: frozenset(),
     },
 )
+#: States of moves that somebody has to bring to an end.
+OPEN_MOVES = frozenset({_V.PENDING, _V.ONGOING})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +160,7 @@ class ReportedHost:
     segment_uuid: str
     on_maintenance: bool
     maintenance_cause: MaintenanceCause | None
+    recovery_method: RecoveryMethod
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,6 +281,24 @@ class TaskProgress:
     progress: float
     state: str
     details: tuple[ProgressDetail, ...]
+
+
+def recovery_name(type_: NotificationType, method: RecoveryMethod) -> str:
+    """Return what the ledger calls a recovery.
+
+    :param method: of the host's segment; the one it begins with counts.
+    """
+    match type_:
+        case NotificationType.VM:
+            return "instance_failure"
+        case NotificationType.PROCESS:
+            return "process_failure"
+        case NotificationType.COMPUTE_HOST:
+            on_reserve = method in {
+                RecoveryMethod.RESERVED_HOST,
+                RecoveryMethod.RH_PRIORITY,
+            }
+            return "host_rh_failure" if on_reserve else "host_auto_failure"
 
 
 def dedupe_key(

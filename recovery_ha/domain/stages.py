@@ -21,12 +21,17 @@ class Way(StrEnum):
 
 
 class Phase(StrEnum):
-    """A part of a way; ``all`` is the three others in one flow."""
+    """A part of a way; ``all`` is pre, main and post in one flow.
+
+    ``confirm`` is no part that is configured: it waits for the moves that a
+    way has left open, and judges them.
+    """
 
     PRE = "pre"
     MAIN = "main"
     POST = "post"
     ALL = "all"
+    CONFIRM = "confirm"
 
 
 class StageState(StrEnum):
@@ -36,6 +41,11 @@ class StageState(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
 
+
+#: What has the instances evacuated.
+EVACUATE_TASK = "EvacuateInstancesTask"
+#: What ends a way that has left moves open.
+CONFIRM_TASK = "ConfirmEvacuationTask"
 
 WAYS: Mapping[RecoveryMethod, tuple[Way, ...]] = {
     RecoveryMethod.AUTO: (Way.AUTO,),
@@ -91,17 +101,23 @@ def next_stage(
     runs: Sequence[StageRun],
     *,
     no_host: str | None = None,
+    moves_open: bool = False,
 ) -> Stage | Ended:
     """Return what comes next in an attempt.
+
+    No way has succeeded while moves are open, whichever tasks have run: an
+    engine that takes over may be configured with other ones.
 
     :param flows: the configured tasks of each way.
     :param runs: what has run in this attempt.
     :param no_host: why no further reserved host can be taken; None while
         one may be there.
+    :param moves_open: some of the recovery's moves have not ended.
     """
     ways = WAYS[method]
     if ways == (Way.AUTO,):
-        return _only_auto(flows[Way.AUTO], runs)
+        found = _only_auto(flows[Way.AUTO], runs)
+        return _confirmed(Way.AUTO, found, runs, moves_open=moves_open)
     failure = None
     for place, way in enumerate(ways):
         if place and not (flows[way][Phase.MAIN] or flows[way][Phase.POST]):
@@ -115,6 +131,9 @@ def next_stage(
             # A host that came free since is for others.
             no_host=no_host or (_NO_HOST if left else None),
         )
+        found = _confirmed(
+            way, found, runs, moves_open=moves_open and not left
+        )
         if isinstance(found, Stage) or found.failure is None:
             return found
         failure = f"{failure}; {found.failure}" if failure else found.failure
@@ -125,6 +144,24 @@ def _only_auto(phases: Phases, runs: Sequence[StageRun]) -> Stage | Ended:
     tasks = [t for phase in _ORDER for t in phases[phase]]
     stage = Stage(Way.AUTO, Phase.ALL, tuple(tasks))
     return _result(stage, runs)
+
+
+def _confirmed(
+    way: Way,
+    found: Stage | Ended,
+    runs: Sequence[StageRun],
+    *,
+    moves_open: bool,
+) -> Stage | Ended:
+    """Have a way that has succeeded wait for the moves that it left open."""
+    if isinstance(found, Stage) or found.failure is not None:
+        return found
+    confirm = Stage(way, Phase.CONFIRM, (CONFIRM_TASK,))
+    begun = any(
+        (run.stage.way, run.stage.phase) == (way, Phase.CONFIRM)
+        for run in runs
+    )
+    return _result(confirm, runs) if begun or moves_open else found
 
 
 #: Said of a way that has been left.

@@ -1,7 +1,17 @@
 """The tables, as SQLAlchemy models; queries use their columns."""
 
 from recovery_ha.db.models.base import Base
-from recovery_ha.db.models.history import Event, Transaction
+from recovery_ha.db.models.clusters import (
+    Cluster,
+    ClusterInstance,
+    ClusterNodeGroup,
+)
+from recovery_ha.db.models.history import (
+    DeploymentHistory,
+    Event,
+    Step,
+    Transaction,
+)
 from recovery_ha.db.models.recovery import (
     GateDecision,
     Host,
@@ -14,6 +24,10 @@ from recovery_ha.db.models.work import ResourceLock
 
 __all__ = [
     "Base",
+    "Cluster",
+    "ClusterInstance",
+    "ClusterNodeGroup",
+    "DeploymentHistory",
     "Event",
     "GateDecision",
     "Host",
@@ -21,6 +35,7 @@ __all__ = [
     "ReservedHostUse",
     "ResourceLock",
     "Segment",
+    "Step",
     "Transaction",
     "VMove",
 ]

@@ -58,6 +58,7 @@ class Notification(Timestamps, Leased, Base):
         sa.Index("ix_notifications_generated", "generated_time"),
         sa.Index("ix_notifications_created", "created_at", "id"),
         sa.Index("ix_notifications_joined_to", "joined_to"),
+        sa.Index("ix_notifications_reporter", "reporter", "id"),
         MYSQL,
     )
 
@@ -81,6 +82,7 @@ class Notification(Timestamps, Leased, Base):
     attempts_before: Mapped[int] = mapped_column(sa.Integer, default=0)
     requested_action: Mapped[str | None] = mapped_column(sa.String(16))
     record: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON)
+    reporter: Mapped[str | None] = mapped_column(sa.String(64))
 
 
 class VMove(Timestamps, Base):

@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from recovery_ha.db import actions, history, owned, recovery, work
+from recovery_ha.db import actions, owned, recovery, recovery_runs, work
+from recovery_ha.db.ledger import events
 from recovery_ha.domain import errors
 from recovery_ha.domain.actions import Action
 from recovery_ha.domain.lease import WorkKind
@@ -46,7 +47,7 @@ def test_rolled_back_while_it_ends(
     """Whichever comes first, the rollback is going to be done."""
     uuid = accept().uuid
     claimed = claim()
-    owned.start_flow(ctx, claimed, "flow", new_attempt=True)
+    recovery_runs.start_flow(ctx, claimed, "flow", new_attempt=True)
     notification = recovery.get_notification(ctx, uuid)
 
     _done, ended = together(
@@ -84,7 +85,7 @@ def test_events_are_seen_in_their_order(
     def follow():
         cursor, end = 0, time.monotonic() + 30
         while len(seen) < 2 and time.monotonic() < end:
-            for event in history.list_events(ctx, uuid, cursor, 10):
+            for event in events.list_events(ctx, uuid, cursor, 10):
                 seen.append(event.text)
                 cursor = event.id
 
@@ -100,7 +101,7 @@ def test_events_are_seen_in_their_order(
             wake_in=60,
         ),
     )
-    assert seen == [e.text for e in history.list_events(ctx, uuid, 0, 10)]
+    assert seen == [e.text for e in events.list_events(ctx, uuid, 0, 10)]
 
 
 def test_what_is_put_back_while_something_is_asked_for_wakes_at_once(

@@ -202,7 +202,7 @@ def test_syncing_at_the_same_time_is_harmless(fresh_url, together):
         "",
         "nonsense",
         "nosuch://host/name",
-        "mysql://user:hidden@host/name",
+        "oracle+cx_oracle://user:hidden@host/name",
         "postgresql+psycopg2://user:x@y:hidden@host/name",
     ],
 )
@@ -224,3 +224,37 @@ def test_options_of_the_pool_are_kept():
     pool = Database(conf).engine.pool
     assert (pool.size(), pool._max_overflow) == (3, 2)
     assert (pool.timeout(), pool._recycle) == (7, 99)
+
+
+VMOVE = sa.text(
+    "INSERT INTO vmoves (uuid, notification_uuid, instance_uuid,"
+    " instance_name, source_host, type, status, ordinal, ha_enabled,"
+    " vm_state, power_state, was_locked, locked_by_us, accepted,"
+    " migration_baseline, attempts, created_at) VALUES ('v', 'n', 'i', 'i',"
+    " 'h', 'evacuation', 'ongoing', 0, '0', 'active', 1, '0', '0', '0', 0, 0,"
+    " '2026-01-02')"
+)
+NOTIFICATION = sa.text(
+    "INSERT INTO notifications (notification_uuid, generated_time,"
+    " source_host_uuid, source_host_name, type, payload, status,"
+    " failover_segment_uuid, received_at, created_at, lease_epoch, attempts)"
+    " VALUES ('n', '2026-01-01', 'h', 'host', 'COMPUTE_HOST', '{}',"
+    " 'running', 's', 1, '2026-01-02', 0, 0)"
+)
+
+
+def test_what_refers_to_a_table_made_anew_is_kept(backend, databases):
+    """SQLite drops tables to alter them; moves went with them once."""
+    database = open_database(databases.create(backend))
+    migration.upgrade(database, "0002")
+    with database.engine.begin() as connection:
+        connection.execute(NOTIFICATION)
+        connection.execute(VMOVE)
+    migration.upgrade(database)
+    with database.engine.connect() as connection:
+        rows = connection.execute(sa.text("SELECT uuid FROM vmoves")).all()
+        assert rows == [("v",)]
+        if backend == "sqlite":
+            on = connection.exec_driver_sql("PRAGMA foreign_keys").scalar()
+            assert on == 1
+    database.dispose()

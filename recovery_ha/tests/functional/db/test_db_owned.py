@@ -5,16 +5,19 @@ import sqlalchemy as sa
 
 from recovery_ha.context import internal_context
 from recovery_ha.db import (
-    history,
     models,
     owned,
     recovery,
+    recovery_runs,
     reserved,
     segments,
+    vmoves,
     work,
 )
-from recovery_ha.db.history import Remark
+from recovery_ha.db.ledger import events
+from recovery_ha.domain import errors
 from recovery_ha.domain.gates import Decision, Verdict
+from recovery_ha.domain.history import Remark
 from recovery_ha.domain.lease import WorkKind
 from recovery_ha.domain.recovery import MaintenanceCause, NotificationStatus
 
@@ -22,6 +25,18 @@ FINISHED, FAILED = NotificationStatus.FINISHED, NotificationStatus.FAILED
 HOST_FAILURE = MaintenanceCause.HOST_FAILURE
 PROCESS_FAILURE = MaintenanceCause.PROCESS_FAILURE
 D = models.GateDecision
+NEW_MOVE = {
+    "instance_uuid": "11111111-1111-4111-8111-111111111111",
+    "instance_name": "web",
+    "source_host": "compute-1",
+    "ordinal": 0,
+    "ha_enabled": False,
+    "vm_state": "active",
+    "power_state": 1,
+    "was_locked": False,
+    "accepted": False,
+    "migration_baseline": 0,
+}
 
 
 @pytest.fixture
@@ -65,7 +80,7 @@ def vm(instance, event="LIFECYCLE"):
 
 
 def said(ctx, uuid):
-    return [e.text for e in history.list_events(ctx, uuid, 0, 100)]
+    return [e.text for e in events.list_events(ctx, uuid, 0, 100)]
 
 
 # The host
@@ -125,8 +140,8 @@ def test_a_host_that_was_deleted_is_not_marked(
 
 def test_attempts_are_counted(ctx, begin):
     claimed, made = begin()
-    owned.start_flow(ctx, claimed, "flow-1", new_attempt=True)
-    owned.start_flow(ctx, claimed, "flow-2", new_attempt=False)
+    recovery_runs.start_flow(ctx, claimed, "flow-1", new_attempt=True)
+    recovery_runs.start_flow(ctx, claimed, "flow-2", new_attempt=False)
     owned.count_attempt(ctx, claimed)
     found = recovery.get_notification(ctx, made.uuid)
     assert (found.attempts, found.flow_uuid) == (2, "flow-2")
@@ -390,17 +405,17 @@ def test_events_are_read_in_order_after_a_cursor(ctx, begin, finish):
         [Remark("One.", "Task", 0.5), Remark("Two.", "Task", 1.0)],
     )
     owned.say(ctx, claimed, made, [])
-    finish(claimed, made, message="\U0001f600 " * 9000)
-    one, two, three = history.list_events(ctx, made.uuid, 0, 10)
+    finish(claimed, made, message="\U0001f600 " * 2000)
+    one, two, three = events.list_events(ctx, made.uuid, 0, 10)
     assert (one.task, one.progress, one.text) == ("Task", 0.5, "One.")
     assert (three.task, three.progress) == (None, None)
-    assert three.text == "\U0001f600 " * 9000
+    assert three.text == "\U0001f600 " * 2000
     assert {e.request_id for e in (one, two, three)} == {"req-1"}
     assert one.id < two.id < three.id
-    assert history.list_events(ctx, made.uuid, one.id, 1) == [two]
-    assert history.list_events(ctx, made.uuid, two.id, 10) == [three]
-    assert history.list_events(ctx, made.uuid, three.id, 10) == []
-    assert history.list_events(ctx, "nobody", 0, 10) == []
+    assert events.list_events(ctx, made.uuid, one.id, 1) == [two]
+    assert events.list_events(ctx, made.uuid, two.id, 10) == [three]
+    assert events.list_events(ctx, made.uuid, three.id, 10) == []
+    assert events.list_events(ctx, "nobody", 0, 10) == []
 
 
 def test_events_of_others_are_not_mixed_in(ctx, begin, together):
@@ -419,7 +434,30 @@ def test_events_of_others_are_not_mixed_in(ctx, begin, together):
 
 def test_an_event_of_nothing_is_not_kept(ctx, database, begin):
     begin()
-    history.add_events(ctx, "nobody", [Remark("Hello?")])
+    events.add_events(ctx, "nobody", [Remark("Hello?")])
     with database.read_engine.connect() as connection:
         rows = sa.select(sa.func.count()).select_from(models.Event)
         assert connection.scalar(rows) == 0
+
+
+@pytest.mark.parametrize("status", [FINISHED, NotificationStatus.IGNORED])
+@pytest.mark.parametrize("state", ["pending", "ongoing"])
+def test_no_success_while_moves_are_open(
+    ctx, begin, finish, row, status, state
+):
+    claimed, made = begin()
+    vmoves.create_vmoves(ctx, claimed, [NEW_MOVE | {"status": state}])
+
+    with pytest.raises(errors.MovesOpen, match="1 moves"):
+        finish(claimed, made, status)
+
+    assert row(made.uuid).status == "running"
+    finish(claimed, made, FAILED)
+    assert row(made.uuid).status == "failed"
+
+
+def test_a_success_when_all_moves_have_ended(ctx, begin, finish, row):
+    claimed, made = begin()
+    vmoves.create_vmoves(ctx, claimed, [NEW_MOVE | {"status": "failed"}])
+    finish(claimed, made)
+    assert row(made.uuid).status == "finished"

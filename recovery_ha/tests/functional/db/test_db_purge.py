@@ -1,9 +1,13 @@
+from concurrent import futures
 from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 
+from recovery_ha.conf import new_config
+from recovery_ha.context import internal_context
 from recovery_ha.db import (
+    actions,
     models,
     owned,
     purge,
@@ -13,11 +17,30 @@ from recovery_ha.db import (
     types,
     vmoves,
 )
-from recovery_ha.db.history import Remark
+from recovery_ha.db.ledger import reports, runs, transactions
+from recovery_ha.db.paging import Page
+from recovery_ha.db.purge import Limits
+from recovery_ha.db.session import writer
+from recovery_ha.domain.actions import Action
 from recovery_ha.domain.gates import Decision, Verdict
+from recovery_ha.domain.history import Remark, TransactionFilter
+from recovery_ha.domain.ledger import Kind, TransactionStatus
 from recovery_ha.domain.recovery import NOTIFICATION, NotificationStatus
+from recovery_ha.tests.fixtures.ledger import begin
+from recovery_ha.tests.fixtures.ledger import ended as ended_task
+
+__all__ = ["begin"]
 
 OLD = timedelta(days=31)
+NOTHING = {
+    "notifications": 0,
+    "maintenance transactions": 0,
+    "deployment transactions": 0,
+    "cluster transactions": 0,
+    "clusters": 0,
+    "hosts": 0,
+    "segments": 0,
+}
 
 
 @pytest.fixture
@@ -31,6 +54,8 @@ def counts(database):
         "decisions",
         "reserved_host_uses",
         "transactions",
+        "deployment_history",
+        "steps",
         "events",
         "hosts",
         "failover_segments",
@@ -85,6 +110,7 @@ def ended(ctx, database, make_host, accept, claim, change, move_row):
                     )
                 )
         if status in {str(s) for s in NOTIFICATION.terminal}:
+            vmoves.give_up(ctx, claimed, "-")
             owned.finish(
                 ctx,
                 claimed,
@@ -93,7 +119,8 @@ def ended(ctx, database, make_host, accept, claim, change, move_row):
                 "-",
                 duplicate_window=0,
             )
-        change(claimed.uuid, status=status, updated_at=types.utcnow() - age)
+        then = types.utcnow() - age
+        change(claimed.uuid, status=status, created_at=then, updated_at=then)
         return claimed.uuid
 
     return ended
@@ -104,8 +131,8 @@ def test_what_ended_long_ago_goes_with_all_that_belongs_to_it(
 ):
     for number, status in enumerate(["finished", "ignored", "failed"]):
         ended(number, status=status)
-    removed = purge.purge(ctx, age_in_days=30)
-    assert removed == {"notifications": 3, "hosts": 0, "segments": 0}
+    removed = purge.purge(ctx, Limits.all(30))
+    assert removed == NOTHING | {"notifications": 3}
     left = counts()
     assert (left.pop("hosts"), left.pop("failover_segments")) == (2, 1)
     assert set(left.values()) == {0}
@@ -115,7 +142,7 @@ def test_what_ended_long_ago_goes_with_all_that_belongs_to_it(
 def test_what_has_not_ended_is_never_touched(ctx, ended, counts, status):
     ended(0, status=status)
     before = counts()
-    assert purge.purge(ctx, age_in_days=0)["notifications"] == 0
+    assert purge.purge(ctx, Limits.all(0))["notifications"] == 0
     assert counts() == before
     assert before["vmoves"] == before["atomdetails"] == 2
 
@@ -123,7 +150,7 @@ def test_what_has_not_ended_is_never_touched(ctx, ended, counts, status):
 def test_what_ended_lately_stays(ctx, ended, counts):
     kept = ended(0, age=timedelta(days=29))
     ended(1)
-    assert purge.purge(ctx, age_in_days=30)["notifications"] == 1
+    assert purge.purge(ctx, Limits.all(30))["notifications"] == 1
     assert recovery.get_notification(ctx, kept).uuid == kept
     left = counts()
     assert (left["vmoves"], left["flowdetails"]) == (2, 1)
@@ -132,13 +159,13 @@ def test_what_ended_lately_stays(ctx, ended, counts):
 
 
 def test_at_most_so_many_are_removed(ctx, ended, counts, monkeypatch):
-    monkeypatch.setattr(purge, "_BATCH", 2)
+    monkeypatch.setattr(purge, "_TOGETHER", 2)
     uuids = [ended(number) for number in range(6)]
-    assert purge.purge(ctx, age_in_days=30, max_rows=3)["notifications"] == 3
+    assert purge.purge(ctx, Limits.all(30), max_rows=3)["notifications"] == 3
     # The oldest first.
     left = recovery.list_notifications(ctx, recovery.Page())
     assert {n.uuid for n in left} == set(uuids[3:])
-    assert purge.purge(ctx, age_in_days=30)["notifications"] == 3
+    assert purge.purge(ctx, Limits.all(30))["notifications"] == 3
     assert counts()["logbooks"] == 0
 
 
@@ -147,18 +174,13 @@ def test_deleted_segments_and_hosts_go(ctx, database, segment, make_host):
     kept = make_host("b")
     segments.delete_host(ctx, segment.uuid, str(kept.id))
     segments.delete_segment(ctx, segment.uuid)
-    assert purge.purge(ctx, age_in_days=30) == {
-        "notifications": 0,
-        "hosts": 0,
-        "segments": 0,
-    }
+    assert purge.purge(ctx, Limits.all(30)) == NOTHING
     with database.engine.begin() as connection:
         for table in (models.Host, models.Segment):
             connection.execute(
                 sa.update(table).values(deleted_at=types.utcnow() - OLD)
             )
-    assert purge.purge(ctx, age_in_days=30) == {
-        "notifications": 0,
+    assert purge.purge(ctx, Limits.all(30)) == NOTHING | {
         "hosts": 2,
         "segments": 1,
     }
@@ -172,6 +194,159 @@ def test_a_segment_stays_while_a_host_refers_to_it(
         connection.execute(
             sa.update(models.Segment).values(deleted_at=types.utcnow() - OLD)
         )
-    removed = purge.purge(ctx, age_in_days=30)
+    removed = purge.purge(ctx, Limits.all(30))
     assert (removed["hosts"], removed["segments"]) == (0, 0)
     assert host.segment.uuid == segment.uuid
+
+
+@pytest.fixture
+def past(ctx, database, begin):
+    """Return a function that makes a run that ended long ago."""
+
+    def past(*, age=OLD, status="ready", deleted=False, **values):
+        run = begin(**values)
+        for node in ("a", "b"):
+            reports.report(ctx, run.id, ended_task(node, "task"))
+        if status in {"ready", "error"}:
+            runs.end(ctx, run.id, TransactionStatus(status))
+        if deleted:
+            transactions.delete(ctx, run.id)
+        then = types.utcnow() - age
+        table = models.Transaction
+        with database.engine.begin() as connection:
+            connection.execute(
+                sa.update(table)
+                .where(table.id == run.id)
+                .values(
+                    created_at=then,
+                    time_end=then if status in {"ready", "error"} else None,
+                )
+            )
+            connection.execute(
+                sa.update(models.Event)
+                .where(models.Event.transaction_id == run.id)
+                .values(created_at=then)
+            )
+        return run
+
+    return past
+
+
+LEDGER = ("transactions", "steps", "deployment_history", "events")
+
+
+def ledger(counts):
+    found = counts()
+    return [found[name] for name in LEDGER]
+
+
+@pytest.mark.parametrize(
+    ("kind", "limits"),
+    [
+        (Kind.DEPLOYMENT, Limits(deployments=30)),
+        (Kind.MAINTENANCE, Limits(maintenances=30)),
+        (Kind.CLUSTER, Limits(clusters=30)),
+    ],
+)
+def test_runs_go_with_all_that_belongs_to_them(
+    ctx, past, counts, kind, limits
+):
+    for status in ("ready", "error", "running"):
+        past(kind=kind, status=status)
+    past(kind=kind, deleted=True)
+    past(kind=kind, age=timedelta(days=29))
+    names = {"deployments", "maintenances", "clusters"}
+    others = {name: 1 for name in names if getattr(limits, name) is None}
+    purge.purge(ctx, Limits(**others))
+    assert ledger(counts)[0] == 5
+    removed = purge.purge(ctx, limits, batch_size=3)
+    assert removed[f"{kind} transactions"] == 3
+    assert ledger(counts) == [2, 0, 4, 4]
+
+
+def test_a_run_stays_while_a_part_of_it_is_there(ctx, past, counts):
+    parent = past()
+    past(parent_id=parent.id, status="running")
+    assert purge.purge(ctx, Limits(deployments=30)) == {
+        "deployment transactions": 0
+    }
+    other = past()
+    past(parent_id=other.id)
+    removed = purge.purge(ctx, Limits(deployments=30))
+    assert removed == {"deployment transactions": 2}
+    assert ledger(counts) == [2, 0, 4, 4]
+
+
+def test_what_runs_again_meanwhile_stays(ctx, ended, counts, monkeypatch):
+    """An operator retries between the search and the removal."""
+    uuid = ended(0)
+    before = counts()
+    find = purge._old_notifications
+
+    def found_and_retried(*args):
+        found = find(*args)
+        actions.act(ctx, uuid, Action.RETRY, duplicate_window=0)
+        return found
+
+    monkeypatch.setattr(purge, "_old_notifications", found_and_retried)
+    limits = Limits(recoveries=30)
+    assert purge.purge(ctx, limits, max_rows=1) == {"notifications": 0}
+    left = counts()
+    assert left.pop("events") == before.pop("events") + 1
+    assert left == before
+
+
+def test_events_go_before_what_they_are_about(ctx, past, ended, counts):
+    past()
+    past(status="running")
+    past(age=timedelta(days=29))
+    ended(0, status="running")
+    before = ledger(counts)
+    removed = purge.purge(ctx, Limits(events=30), batch_size=2)
+    assert removed == {"events": 2}
+    after = ledger(counts)
+    assert after[:3] == before[:3]
+    assert after[3] == before[3] - 2
+
+
+def test_0_days_in_the_configuration_is_for_ever():
+    conf = new_config([], default_config_files=[])
+    assert Limits.configured(conf.retention) == Limits()
+    conf.set_override("clusters", 7, "retention")
+    assert Limits.configured(conf.retention) == Limits(clusters=7)
+
+
+def test_a_stopped_purge_leaves_the_rest(ctx, past, counts):
+    past()
+    removed = purge.purge(ctx, Limits(deployments=30), stopped=lambda: True)
+    assert removed == {"deployment transactions": 0}
+    assert ledger(counts) == [1, 0, 2, 2]
+
+
+def test_reads_go_on_during_a_purge(ctx, past, counts, monkeypatch):
+    """Whoever reads in the middle of a batch waits for nobody."""
+    past()
+    kept = past(age=timedelta(days=29))
+    drop, seen = purge._drop_runs, []
+
+    def dropped_and_read(*args):
+        number = drop(*args)
+        with futures.ThreadPoolExecutor(1) as pool:
+            page = pool.submit(
+                transactions.list_page,
+                internal_context(ctx.database),
+                TransactionFilter(),
+                Page(),
+            )
+            seen.append([run.id for run in page.result(20)])
+        return number
+
+    @writer
+    def in_the_batch(ctx, *args):
+        return dropped_and_read(ctx, *args)
+
+    monkeypatch.setattr(purge, "_drop_runs", in_the_batch)
+    purge.purge(ctx, Limits(deployments=30))
+    assert all(kept.id in ids for ids in seen)
+    assert len(seen) == 1
+    assert ledger(counts)[0] == 1

@@ -5,12 +5,20 @@ import pytest
 import sqlalchemy as sa
 
 from recovery_ha.context import internal_context
-from recovery_ha.db import models, owned, recovery, reserved, vmoves, work
-from recovery_ha.db.history import Remark
+from recovery_ha.db import (
+    models,
+    owned,
+    recovery,
+    recovery_runs,
+    reserved,
+    vmoves,
+    work,
+)
 from recovery_ha.db.reserved import Use, UseStatus
 from recovery_ha.db.session import connection, writer
 from recovery_ha.domain import errors
 from recovery_ha.domain.gates import Decision, Verdict
+from recovery_ha.domain.history import Remark
 from recovery_ha.domain.lease import WorkKind
 from recovery_ha.domain.recovery import (
     MaintenanceCause,
@@ -148,7 +156,9 @@ def _stale_writes(ctx, claimed, made, move, another):
         lambda: work.lock_resource(ctx, claimed, "host", "compute-9"),
         lambda: owned.say(ctx, claimed, made, [Remark("stale")]),
         lambda: owned.remember(ctx, claimed, fact="stale"),
-        lambda: owned.start_flow(ctx, claimed, "stale", new_attempt=True),
+        lambda: recovery_runs.start_flow(
+            ctx, claimed, "stale", new_attempt=True
+        ),
         lambda: owned.count_attempt(ctx, claimed),
         lambda: owned.mark_host(
             ctx, claimed, made, MaintenanceCause.HOST_FAILURE

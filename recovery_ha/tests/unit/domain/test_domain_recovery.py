@@ -10,9 +10,11 @@ from recovery_ha.domain.recovery import (
     MaintenanceCause,
     NewNotification,
     NotificationType,
+    RecoveryMethod,
     ReportedHost,
     admit,
     dedupe_key,
+    recovery_name,
 )
 
 WHEN = datetime(2026, 1, 2, 3, 4, 5)
@@ -27,8 +29,28 @@ def a_host(**values):
         "segment_uuid": "s",
         "on_maintenance": False,
         "maintenance_cause": None,
+        "recovery_method": RecoveryMethod.AUTO,
     }
     return ReportedHost(**{**fields, **values})
+
+
+# What the ledger calls it
+
+
+@pytest.mark.parametrize(
+    ("type_", "method", "name"),
+    [
+        ("COMPUTE_HOST", "auto", "host_auto_failure"),
+        ("COMPUTE_HOST", "auto_priority", "host_auto_failure"),
+        ("COMPUTE_HOST", "reserved_host", "host_rh_failure"),
+        ("COMPUTE_HOST", "rh_priority", "host_rh_failure"),
+        ("VM", "reserved_host", "instance_failure"),
+        ("PROCESS", "reserved_host", "process_failure"),
+    ],
+)
+def test_the_name_of_a_recovery(type_, method, name):
+    found = recovery_name(NotificationType(type_), RecoveryMethod(method))
+    assert found == name
 
 
 # Admission

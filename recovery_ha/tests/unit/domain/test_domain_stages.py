@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from recovery_ha.domain.recovery import RecoveryMethod
 from recovery_ha.domain.stages import (
+    CONFIRM_TASK,
     Ended,
     Phase,
     Stage,
@@ -301,3 +302,41 @@ def test_an_open_stage_is_what_comes_next(method, hosts, fails, flows, data):
     for no_host in (None, NONE_LEFT):
         found = next_stage(method, flows, runs, no_host=no_host)
         assert found == stages[at]
+
+
+def _all_but_the_last(method, **open_):
+    """Return what comes after all the stages of a method have succeeded."""
+    ran, ended = play(method, ["r1"])
+    runs = [StageRun(stage, StageState.SUCCEEDED) for stage in ran]
+    assert ended.failure is None
+    return runs, next_stage(method, FLOWS, runs, **open_)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_no_way_has_succeeded_while_moves_are_open(method):
+    runs, found = _all_but_the_last(method, moves_open=True)
+
+    way = runs[-1].stage.way
+    assert found == Stage(way, Phase.CONFIRM, (CONFIRM_TASK,))
+    begun = StageRun(found, StageState.OPEN)
+    assert next_stage(method, FLOWS, [*runs, begun]) == found
+    done = StageRun(found, StageState.SUCCEEDED)
+    assert next_stage(method, FLOWS, [*runs, done]) == Ended(None)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_moves_that_fail_at_last_fail_their_way(method):
+    runs, found = _all_but_the_last(method, moves_open=True)
+
+    failed = StageRun(found, StageState.FAILED, "1 of 2")
+    after = next_stage(method, FLOWS, [*runs, failed], no_host=NONE_LEFT)
+
+    if method in {RecoveryMethod.AUTO_PRIORITY, RecoveryMethod.RH_PRIORITY}:
+        other = Way.RESERVED if found.way is Way.AUTO else Way.AUTO
+        assert (
+            isinstance(after, Stage)
+            and after.way is other
+            or after == Ended(f"1 of 2; {NONE_LEFT}")
+        )
+    else:
+        assert after == Ended("1 of 2")
