@@ -17,17 +17,23 @@ The arguments of ``execute`` are the task's inputs: ``notification_uuid`` and
 earlier tasks provide (``default_provides``); the built-in ones provide
 ``instance_uuids``, ``evacuated`` and ``failed``.
 
-The documentation has a complete package of tasks in ``doc/examples``.
+What provisions clusters is a subclass of :class:`ProvisioningPlugin`,
+announced as an entry point in ``recovery_ha.provisioning_plugins``.
+
+The documentation has complete packages of both in ``doc/examples``.
 """
 
+import abc
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from taskflow import task
+
+from recovery_ha.domain.history import ClusterInstance, NodeGroup
 
 #: Seconds between two writes of a task's progress; the last is always kept.
 _WRITE_SECONDS = 0.25
@@ -39,7 +45,11 @@ class TaskFailed(Exception):
     """A task could not do its work; the text is shown to operators.
 
     What it raised is the ``__cause__``.
+
+    :ivar error_id: by which the log and the events know the failure.
     """
+
+    error_id: str | None = None
 
 
 class TaskEnvironment(Protocol):
@@ -62,8 +72,19 @@ class TaskEnvironment(Protocol):
     def wait(self, seconds: float) -> None:
         """Sleep, or raise when the recovery is not this engine's any more."""
 
-    def publish(self, task_name: str, remarks: list[dict[str, str]]) -> None:
-        """Show what a task has newly reported to those who follow."""
+    def publish(
+        self,
+        task_name: str,
+        remarks: list[dict[str, str]],
+        status: str | None = None,
+        failure: TaskFailed | None = None,
+    ) -> None:
+        """Show what a task has newly reported to those who follow.
+
+        :param status: ``running``, ``ready`` or ``error`` when it has begun
+            or ended with this.
+        :param failure: how it failed; it is given its id.
+        """
 
     def undoing(self) -> AbstractContextManager[None]:
         """Let the task undo things although an operator has stopped it."""
@@ -156,12 +177,31 @@ class RecoveryTask(task.Task):
 
     def flush(self) -> None:
         """Write what was reported and not yet written."""
-        if not self._unwritten:
-            return
+        if self._unwritten:
+            self._publish()
+
+    def _begin(self, sentence: str) -> None:
+        self._written_at = time.monotonic()  # written here, not before
+        self.progress(0.5, sentence)
+        self._publish("running")
+
+    def _end(
+        self,
+        status: str,
+        sentence: str,
+        failure: TaskFailed | None = None,
+    ) -> None:
+        self._written_at = time.monotonic()
+        self.progress(1.0, sentence)
+        self._publish(status, failure)
+
+    def _publish(
+        self, status: str | None = None, failure: TaskFailed | None = None
+    ) -> None:
         self._unwritten = False
         self._written_at = time.monotonic()
         fresh, self._fresh = self._fresh, []
-        self.environment.publish(self.name, fresh)
+        self.environment.publish(self.name, fresh, status, failure)
         self.notifier.notify(
             task.EVENT_UPDATE_PROGRESS,
             {
@@ -179,18 +219,18 @@ def _reporting(execute: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(execute)
     def run(self: RecoveryTask, *args: Any, **kwargs: Any) -> Any:
         name = type(self).__name__
-        self.progress(0.5, self.started.format(name=name))
+        self._begin(self.started.format(name=name))
         try:
             result = execute(self, *args, **kwargs)
         except Exception as exc:
             if self.environment.is_interruption(exc):
                 raise
             sentence = f"Failed to {self.what}: {exc}"
-            self.progress(1.0, sentence)
-            self.flush()
-            raise TaskFailed(sentence) from exc
-        self.progress(1.0, self.finished.format(name=name))
-        self.flush()
+            failure = TaskFailed(sentence)
+            failure.__cause__ = exc
+            self._end("error", sentence, failure)
+            raise failure from exc
+        self._end("ready", self.finished.format(name=name))
         return result
 
     return run
@@ -210,3 +250,107 @@ def _owned(revert: Callable[..., Any]) -> Callable[..., Any]:
             raise TaskFailed(f"Failed to undo: {exc}") from exc
 
     return run
+
+
+# Clusters
+
+
+class ProvisionedCluster(Protocol):
+    """A cluster as its plug-in sees it, while this engine owns it.
+
+    What changes something raises when it is not this engine's any more, when
+    the engine is to stop, or when the cluster is to be deleted instead; let
+    it pass.
+    """
+
+    @property
+    def id(self) -> str:
+        """Its uuid."""
+
+    @property
+    def name(self) -> str:
+        """Its name, unique in its project."""
+
+    @property
+    def project_id(self) -> str | None:
+        """Whose it is; None: nobody's."""
+
+    @property
+    def plugin_version(self) -> str | None:
+        """Which version of the software is wanted."""
+
+    @property
+    def extra(self) -> Mapping[str, Any]:
+        """Further keys that it was created with."""
+
+    def node_groups(self) -> Sequence[NodeGroup]:
+        """Return its groups as they are now.
+
+        Each has the ``count`` of instances that are wanted, and the
+        ``instances`` that were written down.
+        """
+
+    def add_instances(self, instances: Sequence[ClusterInstance]) -> None:
+        """Write down instances that there are now; harmless twice."""
+
+    def remove_instances(
+        self, node_group_id: str, instance_ids: Collection[str]
+    ) -> None:
+        """Write down that instances are gone; harmless twice."""
+
+    def set_status(self, status: str, description: str | None = None) -> None:
+        """Show how far it is, in a word: ``Waiting``, ``Configuring``, ...
+
+        :param description: a sentence; None leaves what is shown.
+        """
+
+    def still_mine(self) -> bool:
+        """Tell whether this engine may still act.
+
+        Ask before each call that changes something outside.
+        """
+
+    def wait(self, seconds: float) -> None:
+        """Sleep, or raise when the work is to stop."""
+
+
+class ProvisioningPlugin(abc.ABC):
+    """What creates, scales and deletes clusters.
+
+    There is one object of it in each engine, and its methods are called in
+    several threads, for several clusters, at once. A method runs to the end
+    of what is to be done. After a crash it is called again, in another
+    engine, perhaps in the middle: it looks at what is there, in the world and
+    in ``cluster.node_groups()``, and does what is missing. What it raises
+    ends the run, and the cluster is in status ``Error``.
+
+    Steps and events are told with :mod:`recovery_ha.provisioning`:
+    ``add_provisioning_step``, ``add_successful_event``, ``add_fail_event``,
+    ``event_wrapper``. They find the run by themselves, also in threads that
+    are started with a copy of the caller's :mod:`contextvars` context.
+
+    :ivar conf: the configuration, with the options of the plug-in's group.
+    """
+
+    def __init__(self, conf: Any) -> None:
+        """Make the plug-in; each engine does this when it starts."""
+        self.conf = conf
+
+    @abc.abstractmethod
+    def get_provisioning_steps(self) -> Mapping[str, Sequence[str]]:
+        """Return the names of the steps there are going to be, in order.
+
+        :returns: by ``creating``, ``scaling`` and ``deleting``.
+        """
+
+    @abc.abstractmethod
+    def create(self, cluster: ProvisionedCluster) -> None:
+        """Have all instances of a cluster, and what runs on them."""
+
+    @abc.abstractmethod
+    def scale(self, cluster: ProvisionedCluster) -> None:
+        """Have each node group be of the size that is wanted now."""
+
+    @abc.abstractmethod
+    def delete(self, cluster: ProvisionedCluster) -> None:
+        """Have nothing left of a cluster, however far it had come."""

@@ -7,7 +7,10 @@ It owns only as much as it has threads for.
 import logging
 import threading
 import time
+from collections.abc import Sequence
 from concurrent import futures
+from dataclasses import dataclass
+from typing import Protocol
 
 from oslo_db import exception as db_exc
 
@@ -17,34 +20,63 @@ from recovery_ha.db import work
 from recovery_ha.domain import errors
 from recovery_ha.domain.lease import WorkKind
 from recovery_ha.engine.lease import Lease, LeaseKeeper
-from recovery_ha.engine.recovery.handler import RecoveryHandler
 
 LOG = logging.getLogger(__name__)
 
 
+class Handler(Protocol):
+    """What does one kind of work, in any thread."""
+
+    def handle(self, lease: Lease) -> None:
+        """Bring a piece of work as far as it goes now."""
+
+    def hand_over(self, lease: Lease) -> None:
+        """Give it back because this engine stops."""
+
+    def set_aside(self, lease: Lease, reason: str, *, counted: bool) -> None:
+        """Give it back because something unforeseen has happened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Where one kind of work is done.
+
+    :ivar workers: how many pieces of it at once.
+    :ivar plugins: the names of those whose clusters are wanted.
+    """
+
+    kind: WorkKind
+    handler: Handler
+    workers: int
+    plugins: frozenset[str] = frozenset()
+
+
 class Dispatcher:
-    """The loop between the database and the handler."""
+    """The loop between the database and those who do the work."""
 
     def __init__(
         self,
         ctx: RequestContext,
         keeper: LeaseKeeper,
-        handler: RecoveryHandler,
+        desks: Sequence[Desk],
         *,
-        workers: int,
         sweep_interval: float,
     ) -> None:
         """Start looking for work.
 
-        :param workers: how many pieces of work at once.
+        :param desks: one per kind of work, the most urgent first.
         :param sweep_interval: seconds between two looks without a wake-up.
         """
         self._ctx = ctx
         self._keeper = keeper
-        self._handler = handler
+        self._desks = {desk.kind: desk for desk in desks}
         self._sweep_interval = sweep_interval
-        self._free = threading.Semaphore(workers)
-        self._pool = futures.ThreadPoolExecutor(workers, "work")
+        self._free = {
+            desk.kind: threading.Semaphore(desk.workers) for desk in desks
+        }
+        self._pool = futures.ThreadPoolExecutor(
+            sum(desk.workers for desk in desks), "work"
+        )
         self._woken = threading.Event()
         self._stopped = threading.Event()
         self._thread = threading.Thread(
@@ -80,8 +112,9 @@ class Dispatcher:
             self._woken.clear()
             began = time.monotonic()
             try:
-                while self._claim_one():
-                    pass
+                for desk in self._desks.values():
+                    while self._claim_one(desk):
+                        pass
                 metrics.swept(time.monotonic() - began)
             except db_exc.DBError as exc:
                 LOG.warning("Looking for work failed: %s", exc)
@@ -90,18 +123,20 @@ class Dispatcher:
                 LOG.exception("Looking for work failed unexpectedly")
                 self._stopped.wait(self._sweep_interval)
 
-    def _claim_one(self) -> bool:
+    def _claim_one(self, desk: Desk) -> bool:
         """Own one piece of work and start it; False if there is none."""
-        if self._stopped.is_set() or not self._free.acquire(blocking=False):
+        free = self._free[desk.kind]
+        if self._stopped.is_set() or not free.acquire(blocking=False):
             return False
         lease = None
         try:
             asked_at = time.monotonic()
             claim = work.claim_next(
                 self._ctx,
-                WorkKind.RECOVERY,
+                desk.kind,
                 self._keeper.owner,
                 self._keeper.lease_seconds,
+                plugins=desk.plugins,
             )
             if claim is not None:
                 lease = self._keeper.hold(claim, asked_at)
@@ -117,7 +152,7 @@ class Dispatcher:
                 self._pool.submit(self._work, lease)
         finally:
             if lease is None:
-                self._free.release()
+                free.release()
         return lease is not None
 
     def _work(self, lease: Lease) -> None:
@@ -134,25 +169,26 @@ class Dispatcher:
             )
         finally:
             self._keeper.drop(lease)
-            self._free.release()
+            self._free[lease.claim.kind].release()
             self.wake()
 
     def _handle(self, lease: Lease) -> None:
+        handler = self._desks[lease.claim.kind].handler
         try:
-            self._handler.handle(lease)
+            handler.handle(lease)
         except errors.LeaseLost:
             raise
         except errors.EngineStopping:
             LOG.info("Handing %s over: stopping.", lease.claim.uuid)
-            self._handler.hand_over(lease)
+            handler.hand_over(lease)
         except db_exc.DBError as exc:
             LOG.warning("Work on %s broke off: %s", lease.claim.uuid, exc)
-            self._handler.set_aside(
+            handler.set_aside(
                 lease, f"The database failed: {_cause(exc)}", counted=False
             )
         except Exception as exc:
             LOG.exception("Work on %s broke", lease.claim.uuid)
-            self._handler.set_aside(
+            handler.set_aside(
                 lease,
                 f"Unexpected error: {type(exc).__name__}: {exc}",
                 counted=True,

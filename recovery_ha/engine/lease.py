@@ -121,7 +121,7 @@ class Lease:
 
 
 class LeaseKeeper:
-    """Renews all leases of this engine with one statement.
+    """Renews all leases of this engine, one statement per kind of work.
 
     A lease that the database no longer grants is lost at once; one that
     could not be renewed runs out by itself.
@@ -210,13 +210,7 @@ class LeaseKeeper:
             return True
         asked_at = time.monotonic()
         try:
-            owned = work.renew(
-                self._ctx,
-                WorkKind.RECOVERY,
-                self.owner,
-                self.lease_seconds,
-                [(lease.claim.uuid, lease.claim.epoch) for lease in held],
-            )
+            owned = self._renew_all(held)
         except (db_exc.DBError, errors.DatabaseUnavailable) as exc:
             LOG.warning("Leases were not renewed: %s", exc)
             return False
@@ -239,3 +233,20 @@ class LeaseKeeper:
                 )
                 lease.lose()
         return True
+
+    def _renew_all(
+        self, held: list[Lease]
+    ) -> dict[tuple[str, int], str | None]:
+        """Return what :func:`work.renew` says of all kinds of work."""
+        owned: dict[tuple[str, int], str | None] = {}
+        for kind in WorkKind:
+            claims = [
+                (lease.claim.uuid, lease.claim.epoch)
+                for lease in held
+                if lease.claim.kind is kind
+            ]
+            if claims:
+                owned |= work.renew(
+                    self._ctx, kind, self.owner, self.lease_seconds, claims
+                )
+        return owned

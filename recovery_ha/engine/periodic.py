@@ -2,39 +2,93 @@
 
 import logging
 import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
+from oslo_config import cfg
 from oslo_db import exception as db_exc
 
 from recovery_ha.context import RequestContext
-from recovery_ha.db import recovery
+from recovery_ha.db import purge, recovery
+from recovery_ha.db.step_events import drop_step_events
 
 LOG = logging.getLogger(__name__)
 
 _INTERVAL_SECONDS = 10.0
 
 
-class Periodic:
-    """A thread that lets reports be accepted again whose window is over."""
+@dataclass(slots=True)
+class _Job:
+    """Something to do, and when next, on the monotonic clock."""
 
-    def __init__(self, ctx: RequestContext) -> None:
-        """Start the thread."""
-        self._ctx = ctx
+    do: Callable[[], object]
+    interval: float
+    due: float = field(default_factory=time.monotonic)
+
+
+class Periodic:
+    """Threads for what is done now and then, by every engine.
+
+    Reports are accepted again whose window is over, and what nobody needs
+    any more is removed: that may take longer, and keeps nothing waiting.
+    """
+
+    def __init__(self, ctx: RequestContext, conf: cfg.ConfigOpts) -> None:
+        """Start the threads."""
         self._stopped = threading.Event()
-        self._thread = threading.Thread(
-            target=self._run, name="periodic", daemon=True
+        options, retention = conf.provisioning, conf.retention
+        limits = purge.Limits.configured(retention)
+        keys = _Job(
+            lambda: recovery.clear_expired_keys(ctx), _INTERVAL_SECONDS
         )
-        self._thread.start()
+        cleaning = [
+            _Job(
+                lambda: drop_step_events(
+                    ctx,
+                    hours=options.event_retention_hours,
+                    most=options.max_events_per_step,
+                ),
+                options.event_cleanup_interval,
+            ),
+            _Job(
+                lambda: purge.purge(
+                    ctx,
+                    limits,
+                    batch_size=retention.batch_size,
+                    stopped=self._stopped.is_set,
+                ),
+                retention.interval,
+            ),
+        ]
+        self._threads = [
+            threading.Thread(
+                target=self._run, args=(jobs,), name=name, daemon=True
+            )
+            for name, jobs in (("periodic", [keys]), ("cleaning", cleaning))
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
-        """End the thread."""
+        """End the threads."""
         self._stopped.set()
-        self._thread.join(_INTERVAL_SECONDS)
+        for thread in self._threads:
+            thread.join(_INTERVAL_SECONDS)
 
-    def _run(self) -> None:
-        while not self._stopped.wait(_INTERVAL_SECONDS):
-            try:
-                recovery.clear_expired_keys(self._ctx)
-            except db_exc.DBError as exc:
-                LOG.warning("Periodic work failed: %s", exc)
-            except Exception:
-                LOG.exception("Periodic work failed unexpectedly")
+    def _run(self, jobs: list[_Job]) -> None:
+        tick = min([_INTERVAL_SECONDS, *(job.interval for job in jobs)])
+        while not self._stopped.wait(tick):
+            for job in jobs:
+                if time.monotonic() >= job.due:
+                    job.due = time.monotonic() + job.interval
+                    _do(job)
+
+
+def _do(job: _Job) -> None:
+    try:
+        job.do()
+    except db_exc.DBError as exc:
+        LOG.warning("Periodic work failed: %s", exc)
+    except Exception:
+        LOG.exception("Periodic work failed unexpectedly")

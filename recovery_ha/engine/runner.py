@@ -243,17 +243,21 @@ class FlowRunner:
         ) as exc:
             raised = exc
         lease.check()
+        # When undoing failed, that is what was raised, and not these.
+        failures = engine.storage.get_execute_failures().values()
+        for failure in failures:
+            _log(failure.exception)
         if isinstance(raised, errors.HostTakenOver):
             raise raised
         if isinstance(raised, errors.NothingToRecover):
             return FlowOutcome(None, nothing=raised)
         if isinstance(raised, TaskFailed):
             cause = raised.__cause__
-            if not isinstance(cause, errors.RecoveryHAError):
+            if raised.error_id is None and not isinstance(
+                cause, errors.RecoveryHAError
+            ):
                 LOG.error("%s", raised, exc_info=cause)
             outage = isinstance(cause, errors.ComputeUnavailable)
-            # When undoing failed, that is what was raised.
-            failures = engine.storage.get_execute_failures().values()
             said = [*(f.exception_str for f in failures), str(raised)]
             return FlowOutcome("; ".join(dict.fromkeys(said)), outage)
         if isinstance(raised, tf_exc.WrappedFailure):
@@ -263,3 +267,21 @@ class FlowRunner:
         if raised is not None or state != states.SUCCESS:
             return FlowOutcome(str(raised or f"the flow ended {state}"))
         return FlowOutcome(None)
+
+
+def _log(failure: BaseException | None) -> None:
+    """Log how a task failed here, under the id that its event shows.
+
+    :param failure: None: it failed in another process, which has logged it.
+    """
+    if not isinstance(failure, TaskFailed) or failure.error_id is None:
+        return
+    cause = failure.__cause__
+    expected = isinstance(cause, errors.RecoveryHAError)
+    LOG.log(
+        logging.WARNING if expected else logging.ERROR,
+        "%s Error ID: %s",
+        failure,
+        failure.error_id,
+        exc_info=cause,
+    )

@@ -11,14 +11,17 @@ from oslo_utils import uuidutils
 from recovery_ha import guru
 from recovery_ha.clients.compute import Nova
 from recovery_ha.clients.events import Emitter
-from recovery_ha.context import internal_context
+from recovery_ha.context import RequestContext, internal_context
 from recovery_ha.db.session import Database
 from recovery_ha.domain import errors
-from recovery_ha.engine.dispatcher import Dispatcher
+from recovery_ha.domain.lease import WorkKind
+from recovery_ha.engine.dispatcher import Desk, Dispatcher
 from recovery_ha.engine.endpoints import make_server
 from recovery_ha.engine.lease import LeaseKeeper
 from recovery_ha.engine.periodic import Periodic
 from recovery_ha.engine.plugins import load_flows
+from recovery_ha.engine.provisioning.handler import ClusterHandler
+from recovery_ha.engine.provisioning.plugins import load_plugins
 from recovery_ha.engine.recovery.handler import RecoveryHandler
 from recovery_ha.engine.runner import FlowRunner
 from recovery_ha.engine.telling import Teller
@@ -58,12 +61,14 @@ class Engine:
         owner = f"{self.host}:{uuidutils.generate_uuid()}"
         self._keeper = LeaseKeeper(ctx, owner, conf.engine.lease_seconds)
         guru.register_section("Owned work", self._keeper.report)
-        self._periodic = Periodic(ctx)
+        self._periodic = Periodic(ctx, conf)
         self._dispatcher = Dispatcher(
             ctx,
             self._keeper,
-            handler,
-            workers=conf.engine.workers,
+            [
+                Desk(WorkKind.RECOVERY, handler, conf.engine.workers),
+                *_cluster_desk(conf, ctx),
+            ],
             sweep_interval=conf.engine.sweep_interval,
         )
         LOG.info("Engine %s works.", self.host)
@@ -80,6 +85,25 @@ class Engine:
         self._keeper.close()
         self._events.stop()
         LOG.info("Engine %s has stopped.", self.host)
+
+
+def _cluster_desk(conf: cfg.ConfigOpts, ctx: RequestContext) -> list[Desk]:
+    """Return where clusters are provisioned; empty without a plug-in.
+
+    :raises errors.InvalidConfiguration: see :func:`load_plugins`.
+    """
+    plugins = load_plugins(conf)
+    if not plugins:
+        return []
+    LOG.info("Provisioning plug-ins: %s.", ", ".join(sorted(plugins)))
+    return [
+        Desk(
+            WorkKind.CLUSTER,
+            ClusterHandler(conf, ctx, plugins),
+            conf.provisioning.workers,
+            frozenset(plugins),
+        )
+    ]
 
 
 def _greet(nova: Nova) -> None:

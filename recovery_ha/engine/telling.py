@@ -33,6 +33,7 @@ class Teller:
                 events.notification_event(
                     replace(notification, status=NotificationStatus.RUNNING)
                 ),
+                request_id=notification.request_id,
             )
 
     def handled(
@@ -56,6 +57,7 @@ class Teller:
                 replace(notification, status=status),
                 events.fault(sentence) if bad else None,
             ),
+            request_id=notification.request_id,
             error=bad,
         )
 
@@ -70,6 +72,7 @@ class Teller:
             self._emitter.emit(
                 "recovery.start",
                 events.recovery_event(notification, attempt=attempt),
+                request_id=notification.request_id,
             )
         return time.monotonic()
 
@@ -100,30 +103,34 @@ class Teller:
                     message=failure,
                     fault=None if failure is None else events.fault(failure),
                 ),
+                request_id=notification.request_id,
                 error=bad,
             )
 
-    def moved(self, before: VMoveStatus, move: VMove) -> None:
+    def moved(
+        self, before: VMoveStatus, move: VMove, request_id: str | None
+    ) -> None:
         """Tell of a move that has begun or ended, if it has.
 
         :param before: its status before the last change.
         :param move: as it stands now.
+        :param request_id: of its notification.
         """
         if move.status == before:
             return
         if move.status in _ENDED:
             metrics.evacuation_ended(move.status)
-        if not self._emitter.enabled:
+        if not self._emitter.enabled or move.status is VMoveStatus.PENDING:
             return
-        match move.status:
-            case VMoveStatus.ONGOING:
-                self._emitter.emit("vmove.start", events.vmove_event(move))
-            case VMoveStatus.SUCCEEDED | VMoveStatus.IGNORED:
-                self._emitter.emit("vmove.end", events.vmove_event(move))
-            case VMoveStatus.FAILED:
-                fault = events.fault(move.message or "No reason is known.")
-                self._emitter.emit(
-                    "vmove.error", events.vmove_event(move, fault), error=True
-                )
-            case VMoveStatus.PENDING:
-                pass
+        fault, phase = None, "end"
+        if move.status is VMoveStatus.ONGOING:
+            phase = "start"
+        elif move.status is VMoveStatus.FAILED:
+            phase = "error"
+            fault = events.fault(move.message or "No reason is known.")
+        self._emitter.emit(
+            f"vmove.{phase}",
+            events.vmove_event(move, fault),
+            request_id=request_id,
+            error=fault is not None,
+        )

@@ -6,9 +6,11 @@ from typing import Any
 
 from oslo_utils import uuidutils
 
-from recovery_ha.db import owned, reserved
-from recovery_ha.domain.recovery import RecoveryMethod, Segment
+from recovery_ha.db import recovery_runs, reserved, vmoves
+from recovery_ha.db.recovery_runs import Place
+from recovery_ha.domain.recovery import OPEN_MOVES, RecoveryMethod, Segment
 from recovery_ha.domain.stages import (
+    CONFIRM_TASK,
     Ended,
     Phase,
     Stage,
@@ -67,9 +69,9 @@ class Attempt:
         outcome = FlowOutcome(None)
         began = self._tell_begin()
         if last is None or self._none_yet or last.state is StageState.FAILED:
-            outcome = self._run(kind, None, flow.tasks, inputs, new=True)
+            outcome = self._run(kind, None, flow, flow.tasks, inputs, new=True)
         elif last.state is StageState.OPEN:
-            outcome = self._run(kind, last, flow.tasks, inputs)
+            outcome = self._run(kind, last, flow, flow.tasks, inputs)
         return self._ended(outcome, began)
 
     def _tell_begin(self) -> float:
@@ -87,6 +89,7 @@ class Attempt:
         self,
         kind: str,
         begun: FlowRun | None,
+        flow: Flow,
         tasks: _Tasks,
         inputs: Mapping[str, Any],
         *,
@@ -96,13 +99,24 @@ class Attempt:
     ) -> FlowOutcome:
         """Run one flow, newly or from where it was left.
 
+        :param flow: what the tasks are a part of.
         :param new: it is the first flow of an attempt.
         """
         env = environment or self._env
         uuid = begun.uuid if begun else uuidutils.generate_uuid()
         if begun is None:
             self._number += int(new)
-            owned.start_flow(env.ctx, env.lease.claim, uuid, new_attempt=new)
+            places = recovery_runs.start_flow(
+                env.ctx,
+                env.lease.claim,
+                uuid,
+                new_attempt=new,
+                node=env.node,
+                tasks=_parts(flow, tasks),
+            )
+        else:
+            places = _places(begun)
+        env = replace(env, ledger=places)
         return self._runner.run(
             env.lease,
             kind=kind,
@@ -110,6 +124,10 @@ class Attempt:
             meta={
                 "attempt": self._number,
                 "number": len(self._all) + 1,
+                "ledger": {
+                    name: [place.step_type, place.attempt]
+                    for name, place in places.items()
+                },
                 **meta,
             },
             tasks=[cls(env) for cls in tasks],
@@ -132,7 +150,12 @@ class Attempt:
         began = self._tell_begin()
         while True:
             runs = [] if fresh else self._stages()
-            found = next_stage(method, phases, runs)
+            found = next_stage(
+                method,
+                phases,
+                runs,
+                moves_open=not fresh and bool(self._open_moves()),
+            )
             if isinstance(found, Stage) and _wants_host(found):
                 left = settle(self._env)
                 host = self._take(segment, runs)
@@ -157,6 +180,15 @@ class Attempt:
     @property
     def _rh(self) -> Flow:
         return self._flows.host_rh
+
+    def _open_moves(self) -> list[str]:
+        """Return the instances whose moves have not ended, in order."""
+        env = self._env
+        return [
+            move.instance_uuid
+            for move in vmoves.list_vmoves(env.ctx, env.notification.uuid)
+            if move.status in OPEN_MOVES
+        ]
 
     def _of_attempt(self) -> list[FlowRun]:
         return [
@@ -183,6 +215,8 @@ class Attempt:
     ) -> FlowOutcome:
         env = self._env
         by_name = {cls.__name__: cls for cls in flow.tasks}
+        if stage.phase is Phase.CONFIRM:
+            by_name = {CONFIRM_TASK: ConfirmEvacuationTask}
         classes = tuple(by_name[n] for n in stage.tasks if n in by_name)
         begun = next(
             (
@@ -197,6 +231,8 @@ class Attempt:
             **({} if fresh else self._provided(by_name)),
             "host_name": env.notification.source_host_name,
         }
+        if stage.phase is Phase.CONFIRM:
+            inputs["evacuated"] = self._open_moves()
         # Those that really follow: a flow that an engine with other tasks has
         # begun goes on as it was begun.
         later = classes if stage.phase is Phase.ALL else flow.tasks
@@ -209,6 +245,7 @@ class Attempt:
         return self._run(
             "host",
             begun,
+            flow,
             classes,
             inputs,
             new=fresh,
@@ -242,6 +279,27 @@ def _phases(flow: Flow) -> dict[Phase, tuple[str, ...]]:
 
 def _names(tasks: _Tasks) -> tuple[str, ...]:
     return tuple(cls.__name__ for cls in tasks)
+
+
+def _parts(flow: Flow, tasks: _Tasks) -> dict[str, str]:
+    """Return by name of which part of a flow each task is, in order."""
+    pre, post = _names(flow.pre), _names(flow.post)
+    return {
+        name: str(
+            Phase.PRE
+            if name in pre
+            else Phase.POST
+            if name in post
+            else Phase.MAIN
+        )
+        for name in _names(tasks)
+    }
+
+
+def _places(run: FlowRun) -> dict[str, Place]:
+    """Return where in the ledger the tasks of a flow are that was begun."""
+    known: Mapping[str, Sequence[Any]] = run.meta.get("ledger") or {}
+    return {name: Place(*place) for name, place in known.items()}
 
 
 def _named(provides: Any, result: Any) -> dict[str, Any]:

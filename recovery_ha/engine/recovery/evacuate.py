@@ -16,6 +16,7 @@ from recovery_ha.plugin import RecoveryTask
 
 LOG = logging.getLogger(__name__)
 
+_UNASKED = "No task of this recovery has asked for its evacuation."
 #: Evacuated, or going to be.
 _UNDER_WAY = (VMoveStatus.PENDING, VMoveStatus.ONGOING, VMoveStatus.SUCCEEDED)
 
@@ -95,6 +96,7 @@ class ConfirmEvacuationTask(RecoveryTask):
             0.6,
             f"Confirming {len(evacuated)} evacuations from {host_name}",
         )
+        _fail_unasked(self.environment, notification_uuid)
         ended = _evacuate(
             self, host_name, notification_uuid, target=reserved_host
         )
@@ -104,6 +106,22 @@ class ConfirmEvacuationTask(RecoveryTask):
     def revert(self, notification_uuid: str, **_kwargs: Any) -> None:
         """Let users act on their instances again; nothing is moved back."""
         release_locks(self.environment, notification_uuid)
+
+
+def _fail_unasked(environment: Environment, notification_uuid: str) -> None:
+    """End the moves that none of the tasks has asked for.
+
+    After the task that asks there are none: a flow without it has left them,
+    and they may be where whatever it has instead has brought them.
+    """
+    unasked = [
+        Change(move, VMoveStatus.FAILED, {"message": _UNASKED})
+        for move in vmoves.list_vmoves(environment.ctx, notification_uuid)
+        if move.status is VMoveStatus.PENDING and move.requested_at is None
+    ]
+    if unasked:
+        claim = environment.lease.claim
+        vmoves.transition_vmoves(environment.ctx, claim, unasked)
 
 
 def _evacuate(

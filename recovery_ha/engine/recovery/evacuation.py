@@ -28,13 +28,12 @@ from recovery_ha.domain.evacuation import (
 )
 from recovery_ha.domain.pacing import pause
 from recovery_ha.domain.ports import Migration, Server
-from recovery_ha.domain.recovery import VMove, VMoveStatus
+from recovery_ha.domain.recovery import OPEN_MOVES, VMove, VMoveStatus
 from recovery_ha.engine.recovery.environment import Environment
 from recovery_ha.engine.recovery.requests import Answer, Requests
 from recovery_ha.plugin import RecoveryTask
 
 _ONGOING = VMoveStatus.ONGOING
-_OPEN = frozenset({VMoveStatus.PENDING, _ONGOING})
 #: How many times one instance's evacuation is asked for in one attempt when
 #: Nova does not answer.
 _MAX_ASKED = 5
@@ -49,9 +48,9 @@ class _Track:
     :ivar changed_at: (and the other times) on the monotonic clock.
     :ivar accepted_at: when Nova accepted the evacuation.
     :ivar asked: how often it was asked for here.
+    :ivar failure: how Nova failed when it was asked for last.
     :ivar not_before: when it may be asked for again.
     :ivar asking: the job asks for the evacuation.
-    :ivar counted: it takes one of the engine's places.
     """
 
     move: VMove
@@ -61,9 +60,9 @@ class _Track:
     asked: int = 0
     not_before: float = 0.0
     asking: bool = False
+    failure: str | None = None
     stop_sent: bool = False
     job: "futures.Future[Answer] | None" = None
-    counted: bool = False
 
 
 #: A move and Nova's record of it.
@@ -107,9 +106,9 @@ class Evacuation:
         return self
 
     def __exit__(self, *_exc: object) -> None:
+        # Places are kept until the moves, or the work on the host, have
+        # ended: a later task may wait for what is still under way.
         self._pool.shutdown(wait=True, cancel_futures=True)
-        for track in self._tracks:
-            self._uncount(track)
 
     def run(self, *, until_on_record: bool = False) -> list[VMove]:
         """Go on until every move has ended.
@@ -119,9 +118,9 @@ class Evacuation:
         :returns: the moves as they stand then, in order.
         :raises errors.LeaseLost: (or EngineStopping) somebody else goes on.
         """
-        for track in self._tracks:
-            if track.move.status is VMoveStatus.ONGOING:
-                self._count(track)
+        for track in self._open():
+            if _may_be_under_way(track.move):
+                self._env.places.adopt(track.move)
         try:
             if any(_needs_look(track.move) for track in self._tracks):
                 self._look()
@@ -139,7 +138,7 @@ class Evacuation:
         return [track.move for track in self._tracks]
 
     def _open(self) -> list[_Track]:
-        return [t for t in self._tracks if t.move.status in _OPEN]
+        return [t for t in self._tracks if t.move.status in OPEN_MOVES]
 
     def _is_over(self, until_on_record: bool) -> bool:
         return all(
@@ -160,16 +159,6 @@ class Evacuation:
 
     # Places: so many evacuations at once per host, and in the whole engine
 
-    def _count(self, track: _Track) -> bool:
-        if not track.counted:
-            track.counted = self._env.evacuations.acquire(blocking=False)
-        return track.counted
-
-    def _uncount(self, track: _Track) -> None:
-        if track.counted:
-            track.counted = False
-            self._env.evacuations.release()
-
     def _start_pending(self) -> None:
         """Begin with those that nobody has asked for, while places last."""
         open_tracks = self._open()
@@ -183,7 +172,7 @@ class Evacuation:
             fresh = track.move.status is VMoveStatus.PENDING
             if not fresh or track.job or _needs_look(track.move):
                 continue
-            if not self._count(track):
+            if not self._env.places.take(track.move):
                 break
             chosen.append(track)
         self._ask(chosen)
@@ -214,6 +203,7 @@ class Evacuation:
         values = dict(answer.values or {})
         if values.get("accepted"):
             track.accepted_at = time.monotonic()
+        track.failure = answer.failure
         if answer.unheard:
             track.not_before = time.monotonic() + min(2**track.asked, 30)
         return Change(track.move, answer.status or track.move.status, values)
@@ -247,15 +237,17 @@ class Evacuation:
         )
         self._changed_at = time.monotonic()
         for (track, _change), move in zip(changes, moves, strict=True):
-            self._env.teller.moved(track.move.status, move)
+            self._env.teller.moved(
+                track.move.status, move, self._env.notification.request_id
+            )
             track.move = move
             track.changed_at = self._changed_at
-            if move.status not in _OPEN:
-                self._uncount(track)
+            if move.status not in OPEN_MOVES:
+                self._env.places.give_back(move)
                 self._tell(move)
 
     def _tell(self, move: VMove) -> None:
-        ended = sum(t.move.status not in _OPEN for t in self._tracks)
+        ended = sum(t.move.status not in OPEN_MOVES for t in self._tracks)
         self._task.progress(
             0.5 + 0.45 * ended / len(self._tracks),
             f"{ended}/{len(self._tracks)} {move.instance_name}"
@@ -311,7 +303,7 @@ class Evacuation:
             if decision.step is not Step.LOOK:
                 decided.append((track, decision))
             elif track.record_status in DONE_MIGRATION:
-                self._uncount(track)
+                self._env.places.give_back(track.move)
                 arrived.append((track, record))
             else:
                 to_judge.append((track, record))
@@ -388,13 +380,14 @@ class Evacuation:
         to_ask: list[_Track] = []
         for track, decision in decided:
             sentence, end = decision.sentence, self._requests.end
+            refusal = _refusal(track, sentence)
             if self._too_long(track):
                 sentence = f"No progress in time. {sentence}"
-                self._submit(track, end(VMoveStatus.FAILED, sentence))
+                self._submit(track, self._requests.give_up(sentence))
                 continue
             match decision.step:
-                case Step.ASK if track.asked >= _MAX_ASKED:
-                    self._submit(track, end(VMoveStatus.FAILED, sentence))
+                case Step.ASK if refusal:
+                    self._submit(track, end(VMoveStatus.FAILED, refusal))
                 case Step.ASK if time.monotonic() >= track.not_before:
                     to_ask.append(track)
                 case Step.STOP if not track.stop_sent:
@@ -444,6 +437,15 @@ class Evacuation:
         track.job = self._pool.submit(self._requests.send, action, track.move)
 
 
+def _refusal(track: _Track, sentence: str) -> str | None:
+    """Return why an evacuation is not asked for once more, if it is not."""
+    if track.failure is not None:
+        return track.failure
+    if track.asked >= _MAX_ASKED:
+        return " ".join(filter(None, (sentence, track.move.message)))
+    return None
+
+
 def _is_busy(track: _Track) -> bool:
     """Tell whether a move takes one of the slots.
 
@@ -452,12 +454,16 @@ def _is_busy(track: _Track) -> bool:
     """
     if track.job is not None:
         return True
-    under_way = track.move.status is VMoveStatus.ONGOING
-    return under_way and track.record_status not in DONE_MIGRATION
+    arrived = track.record_status in DONE_MIGRATION
+    return _may_be_under_way(track.move) and not arrived
+
+
+def _may_be_under_way(move: VMove) -> bool:
+    return move.status is _ONGOING or _needs_look(move)
 
 
 def _needs_look(move: VMove) -> bool:
     """Tell whether Nova must be asked before anything is done."""
-    return move.status in _OPEN and (
+    return move.status in OPEN_MOVES and (
         move.accepted or move.requested_at is not None
     )

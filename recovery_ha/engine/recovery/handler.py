@@ -2,7 +2,6 @@
 
 import functools
 import logging
-import threading
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -14,10 +13,10 @@ from recovery_ha.clients.placement import Placement
 from recovery_ha.clients.requests import Requests
 from recovery_ha.context import RequestContext
 from recovery_ha.db import owned, recovery, segments, vmoves
-from recovery_ha.db.history import Remark
 from recovery_ha.domain import errors, gates
 from recovery_ha.domain.evacuation import verdict
 from recovery_ha.domain.gates import Snapshot, Verdict
+from recovery_ha.domain.history import Remark
 from recovery_ha.domain.planning import PlanAction, plan
 from recovery_ha.domain.recovery import (
     MaintenanceCause,
@@ -25,13 +24,14 @@ from recovery_ha.domain.recovery import (
     NotificationStatus,
     NotificationType,
     Segment,
-    VMoveStatus,
 )
 from recovery_ha.engine.lease import Lease
 from recovery_ha.engine.plugins import Flows
+from recovery_ha.engine.recovery import ends
 from recovery_ha.engine.recovery.attempt import Attempt, Attempted
 from recovery_ha.engine.recovery.environment import Environment
 from recovery_ha.engine.recovery.evacuate import release_locks
+from recovery_ha.engine.recovery.places import Places
 from recovery_ha.engine.recovery.reserved import settle
 from recovery_ha.engine.recovery.rollback import undo
 from recovery_ha.engine.runner import FlowOutcome, FlowRunner
@@ -62,9 +62,7 @@ class RecoveryHandler:
         self._ctx = ctx
         self._nova = nova
         self._runner = runner
-        self._evacuations = threading.BoundedSemaphore(
-            conf.engine.max_evacuations
-        )
+        self._places = Places(conf.engine.max_evacuations)
         self._flows = flows
         self._teller = teller
 
@@ -73,6 +71,12 @@ class RecoveryHandler:
 
         :raises errors.LeaseLost: (or EngineStopping) it goes on elsewhere.
         """
+        try:
+            self._handle(lease)
+        finally:
+            self._places.leave(lease.claim.uuid)
+
+    def _handle(self, lease: Lease) -> None:
         notification = recovery.get_notification(self._ctx, lease.claim.uuid)
         environment = self._environment(lease, notification)
         self._teller.handling(notification)
@@ -245,7 +249,7 @@ class RecoveryHandler:
             lease=lease,
             sleep=wait,
             notification=notification,
-            evacuations=self._evacuations,
+            places=self._places,
             teller=self._teller,
         )
 
@@ -288,38 +292,8 @@ class RecoveryHandler:
             self._finish(
                 environment,
                 NotificationStatus.FINISHED,
-                " ".join([self._summary(environment), *left]),
+                " ".join([ends.summary(environment), *left]),
             )
-
-    def _summary(self, environment: Environment) -> str:
-        notification = environment.notification
-        host = notification.source_host_name
-        if notification.type is NotificationType.VM:
-            found = environment.recall().get("instance", {})
-            instance = notification.payload["instance_uuid"]
-            if found.get("vm_state") == "error":
-                return (
-                    f"Instance {instance} was in error"
-                    f" ({found.get('fault') or 'Nova says no why'}) and is"
-                    " active after a hard reboot."
-                )
-            return f"Instance {instance} is active again."
-        if notification.type is NotificationType.PROCESS:
-            return (
-                f"Compute service on {host} is disabled because"
-                f" {notification.payload['process_name']} has failed."
-            )
-        moves = vmoves.list_vmoves(self._ctx, notification.uuid)
-        done = sum(m.status is VMoveStatus.SUCCEEDED for m in moves)
-        ignored = sum(m.status is VMoveStatus.IGNORED for m in moves)
-        sentence = f"{done} of {len(moves)} instances of {host} evacuated"
-        locked = [m.instance_name for m in moves if m.locked_by_us]
-        return (
-            sentence
-            + (f", {ignored} were deleted meanwhile" if ignored else "")
-            + (f"; still locked: {', '.join(locked)}" if locked else "")
-            + "."
-        )
 
     def _after_failure(
         self, environment: Environment, attempt: int, outcome: FlowOutcome
@@ -367,7 +341,9 @@ class RecoveryHandler:
         """Do what an operator wants instead of the recovery."""
         if action == "cancel":
             self._give_up(
-                environment, "Cancelled by an operator.", done=action
+                environment,
+                f"Cancelled by {environment.operator()}.",
+                done=action,
             )
             return
         try:
@@ -426,6 +402,9 @@ class RecoveryHandler:
         done: str | None = None,
     ) -> None:
         notification = environment.notification
+        failed = status is NotificationStatus.FAILED
+        left = ends.left_behind(environment, failed=failed)
+        sentence = f"{sentence} {left}" if left else sentence
         LOG.info(
             "Notification %s is %s: %s", notification.uuid, status, sentence
         )

@@ -38,8 +38,7 @@ class _InstanceTask(RecoveryTask):
     def _leave(
         self, sentence: str, *, ignored: bool, said: str | None = None
     ) -> NoReturn:
-        self.progress(1.0, said or sentence)
-        self.flush()
+        self._end("ready", said or sentence)
         raise errors.NothingToRecover(sentence, ignored=ignored)
 
     def _now(self) -> float:

@@ -27,13 +27,17 @@ class DisableComputeNodeTask(RecoveryTask):
         :raises errors.RecoveryFailed: Nova knows no such service.
         """
         service = find_service(self.compute, host_name)
+        reason = self.conf.process_failure.service_disable_reason
         self.environment.remember(
-            service={"id": service.id, "disabled": service.enabled}
+            service={
+                "id": service.id,
+                "disabled": service.enabled,
+                "reason": reason,
+            }
         )
         if not service.enabled:
             self.progress(0.9, f"Compute service on {host_name} was disabled")
             return
-        reason = self.conf.process_failure.service_disable_reason
         if service.up:
             disable_meanwhile(self.compute, service, reason)
         else:

@@ -26,11 +26,14 @@ class Answer:
     :ivar status: the row's new state, or None for the one it has.
     :ivar values: of other columns.
     :ivar unheard: Nova did not answer; it may be tried again later.
+    :ivar failure: Nova's words, when it failed and nobody knows whether it
+        took effect: if not, the move has failed.
     """
 
     status: VMoveStatus | None = None
     values: Mapping[str, Any] | None = None
     unheard: bool = False
+    failure: str | None = None
 
 
 class Requests:
@@ -86,7 +89,10 @@ class Requests:
             )
         # From here on no answer means that nobody knows whether it took
         # effect: the next look tells.
-        self._compute.evacuate_server(move.instance_uuid, self._target)
+        try:
+            self._compute.evacuate_server(move.instance_uuid, self._target)
+        except errors.ComputeFailed as exc:
+            return Answer(values={"message": str(exc)}, failure=str(exc))
         return Answer(values={"accepted": True})
 
     def stop(self, move: VMove) -> Answer:
@@ -100,6 +106,25 @@ class Requests:
         """Have an instance in error, as it was found."""
         self._compute.reset_server_state(move.instance_uuid, "error")
         return Answer()
+
+    def give_up(self, sentence: str) -> Callable[[VMove], Answer]:
+        """Return the action that fails a move, if its instance is there.
+
+        Nova's record of one that was deleted may stay open for good.
+
+        :param sentence: why.
+        """
+
+        def look(move: VMove) -> Answer:
+            said = sentence
+            try:
+                if self._compute.find_server(move.instance_uuid) is None:
+                    raise errors.ComputeNotFound(sentence)
+            except errors.ComputeUnavailable as exc:
+                said = f"{sentence} {exc}"  # its time is over all the same
+            return self.end(VMoveStatus.FAILED, said)(move)
+
+        return look
 
     def end(
         self, status: VMoveStatus, message: str, dest_host: str | None = None

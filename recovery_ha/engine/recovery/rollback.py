@@ -38,7 +38,7 @@ def undo(environment: Environment) -> str:
                 host,
             )
             done.append("host taken off maintenance")
-    return _sentence(done, left)
+    return _sentence(environment.operator(), done, left)
 
 
 def _other_recovery(environment: Environment) -> str | None:
@@ -88,7 +88,7 @@ def _undo_service(
             left.append(f"compute service still disabled: {exc}")
 
 
-def _sentence(done: list[str], left: list[str]) -> str:
+def _sentence(operator: str, done: list[str], left: list[str]) -> str:
     said = "; ".join(done) or "nothing had to be undone"
     rest = f" Left: {'; '.join(left)}." if left else ""
-    return f"Rolled back by an operator: {said}.{rest}"
+    return f"Rolled back by {operator}: {said}.{rest}"

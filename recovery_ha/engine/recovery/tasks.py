@@ -12,7 +12,13 @@ from recovery_ha.db import types, vmoves, work
 from recovery_ha.domain import errors
 from recovery_ha.domain.evacuation import Candidate, Selection, select
 from recovery_ha.domain.exclusion import Exclusions, exclude
-from recovery_ha.domain.gates import Decision, Verdict, service_down
+from recovery_ha.domain.gates import (
+    Decision,
+    Verdict,
+    list_is_empty,
+    others_up,
+    service_down,
+)
 from recovery_ha.domain.ports import ComputeService, Server
 from recovery_ha.domain.recovery import VMove, VMoveStatus
 from recovery_ha.engine.recovery.environment import Environment
@@ -39,6 +45,7 @@ class DisableComputeServiceTask(RecoveryTask):
         :returns: what was done, for the record.
         :raises errors.RecoveryFailed: Nova knows no such service, or still
             sees it up when the time is over.
+        :raises errors.ComputeDoubtful: see :meth:`_look_around`.
         """
         service = find_service(self.compute, host_name)
         force = self.conf.host_failure.force_down == "always"
@@ -46,6 +53,7 @@ class DisableComputeServiceTask(RecoveryTask):
             "id": service.id,
             "disabled": service.enabled,
             "forced_down": service.up and force,
+            "reason": self._reason,
         }
         self.environment.remember(service=done)
         if service.up and force:
@@ -54,6 +62,7 @@ class DisableComputeServiceTask(RecoveryTask):
             service = find_service(self.compute, host_name)
         if service.up and service.enabled:
             disable_meanwhile(self.compute, service, self._reason)
+        # Nothing is believed of a Nova that sees nobody up.
         service = self._wait_until_down(host_name, service)
         if service.enabled:
             self.compute.disable_service(service.id, self._reason)
@@ -63,6 +72,25 @@ class DisableComputeServiceTask(RecoveryTask):
     @property
     def _reason(self) -> str:
         return str(self.conf.host_failure.service_disable_reason)
+
+    def _look_around(self, host_name: str) -> None:
+        """Make sure that it is this host that is down, and not Nova's eyes.
+
+        :raises errors.ComputeDoubtful: Nova sees no other service up either.
+        """
+        others = [
+            service
+            for service in self.compute.list_services()
+            if service.host != host_name
+        ]
+        decision = others_up(
+            host_name,
+            up=sum(service.up for service in others),
+            total=len(others),
+        )
+        self.environment.decide(decision)
+        if decision.verdict is not Verdict.PASS:
+            raise errors.ComputeDoubtful(decision.sentence)
 
     def _wait_until_down(
         self, host_name: str, service: ComputeService
@@ -81,6 +109,7 @@ class DisableComputeServiceTask(RecoveryTask):
             if decision.verdict is not Verdict.HOLD or not waiting:
                 self.environment.decide(decision)
             if decision.verdict is Verdict.PASS:
+                self._look_around(host_name)
                 return service
             if decision.verdict is Verdict.FAIL:
                 raise errors.RecoveryFailed(decision.sentence)
@@ -102,9 +131,14 @@ class PrepareHAEnabledInstancesTask(RecoveryTask):
         """Make a vmove for each instance, or start the failed ones again.
 
         :returns: the uuids of all instances of the recovery, in order.
+        :raises errors.ComputeDoubtful: Nova lists none, and there are some.
         """
         options = self.conf.host_failure
+        ctx, claim = self.environment.ctx, self.environment.lease.claim
+        known = vmoves.list_vmoves(ctx, notification_uuid)
         servers = self.compute.list_servers(host_name)
+        if not servers and not known:
+            self._doubt(host_name)
         excluded = self._excluded(servers)
         self.environment.decide(*excluded)
         chosen = select(
@@ -116,8 +150,6 @@ class PrepareHAEnabledInstancesTask(RecoveryTask):
             ignore_error=options.ignore_instances_in_error_state,
         )
         self._report(host_name, chosen)
-        ctx, claim = self.environment.ctx, self.environment.lease.claim
-        known = vmoves.list_vmoves(ctx, notification_uuid)
         self._restart(known, chosen.chosen)
         seen = {move.instance_uuid for move in known}
         rows = [
@@ -132,6 +164,33 @@ class PrepareHAEnabledInstancesTask(RecoveryTask):
             move.instance_uuid
             for move in vmoves.list_vmoves(ctx, notification_uuid)
         ]
+
+    def _doubt(self, host_name: str) -> None:
+        """Look for instances in another way before an empty list is believed.
+
+        Who uses what of the host is Placement's to know. Instances that were
+        evacuated from it earlier are in there, too, until its nova-compute
+        has started again.
+        """
+        users = self.environment.placement.users(host_name)
+        there, elsewhere = [], 0
+        for uuid in users or ():
+            server = self.compute.find_server(uuid)
+            there += [uuid] * bool(server and server.host == host_name)
+            elsewhere += bool(server and server.host != host_name)
+            if there:
+                break
+        decision = list_is_empty(
+            host_name,
+            known=users is not None,
+            there=there,
+            elsewhere=elsewhere,
+        )
+        self.environment.decide(decision)
+        if decision.verdict is not Verdict.PASS:
+            raise errors.ComputeDoubtful(decision.sentence)
+        self.environment.remember(empty=decision.sentence)
+        self.progress(0.6, decision.sentence)
 
     def _excluded(self, servers: Iterable[Server]) -> list[Decision]:
         """Return why some instances are left alone."""
@@ -200,6 +259,7 @@ class PrepareHAEnabledInstancesTask(RecoveryTask):
             status = VMoveStatus.PENDING
             candidate = present.get(move.instance_uuid)
             if candidate is not None:
+                again |= _found_anew(move, candidate.server)
                 again["migration_baseline"] = candidate.migration_baseline
                 again["accepted"] = candidate.adopted
             else:
@@ -215,6 +275,20 @@ class PrepareHAEnabledInstancesTask(RecoveryTask):
                 status,
                 **again,
             )
+
+
+def _found_anew(move: VMove, server: Server) -> dict[str, Any]:
+    """Return what to write of a server that is not as it was found.
+
+    In error it may be by us, or by an evacuation that failed.
+    """
+    if server.vm_state in {move.vm_state, "error"}:
+        return {}
+    return {
+        "vm_state": server.vm_state,
+        "task_state": server.task_state,
+        "power_state": server.power_state,
+    }
 
 
 def _row(host_name: str, candidate: Candidate, ordinal: int) -> dict[str, Any]:

@@ -4,16 +4,26 @@ None of it trusts what the service says of itself alone: claims of rows are
 held against the servers, the migration records and the journal of the cloud.
 """
 
+import collections
 import itertools
+from dataclasses import asdict
 from typing import Any
 
 import sqlalchemy as sa
 
-from recovery_ha.db import history, models, progress, reserved, vmoves
+from recovery_ha.db import models, progress, reserved, vmoves
+from recovery_ha.db.ledger import events, history, transactions
 from recovery_ha.db.paging import Page
 from recovery_ha.db.recovery import list_notifications
 from recovery_ha.db.reserved import UseStatus
 from recovery_ha.domain.evacuation import OPEN_MIGRATION
+from recovery_ha.domain.history import HistoryFilter, HistoryRow
+from recovery_ha.domain.ledger import (
+    TASK,
+    TRANSACTION,
+    TaskStatus,
+    TransactionStatus,
+)
 from recovery_ha.domain.recovery import (
     NOTIFICATION,
     Notification,
@@ -29,19 +39,20 @@ _ENDS = ("Finished ", "Failed ", "Confirmed ", "Skipping ", "Ignoring ")
 #: What Nova answers when the source host is up.
 _IN_USE = 400
 _DONE = NotificationStatus.FINISHED
+_LEDGER_ENDS = {
+    NotificationStatus.FINISHED: TransactionStatus.READY,
+    NotificationStatus.IGNORED: TransactionStatus.READY,
+    NotificationStatus.FAILED: TransactionStatus.ERROR,
+}
 
 
 def assert_invariants(
     site: Site,
     *,
-    per_host: int = 16,
-    at_once: int | None = None,
     host_returns: bool = False,
 ) -> list[Notification]:
     """Check all invariants on everything that was ever reported.
 
-    :param per_host: the limit of evacuations of one host.
-    :param at_once: the limit of all engines together; None: no check.
     :param host_returns: a host comes to life between two looks, and Nova has
         to refuse to evacuate it.
     :returns: the notifications, in the order of their acceptance.
@@ -52,10 +63,12 @@ def assert_invariants(
     assert_i3_one_recovery_per_instance(site)
     assert_i4_one_owner(site, found)
     assert_i6_agrees_with_nova(site, found)
-    assert_i7_limits(site, per_host, at_once)
+    assert_i7_limits(site)
     assert_i8_leftovers(site, found)
+    assert_i8_services(site, found)
     assert_i9_history(site, found)
     assert_i10_reads(site, found)
+    assert_i11_ledger(site, found)
     return found
 
 
@@ -186,8 +199,16 @@ def _assert_instance_runs(site: Site, one: Notification) -> None:
             assert server.status == "ACTIVE", (one, server.status)
 
 
-def assert_i7_limits(site: Site, per_host: int, at_once: int | None) -> None:
-    """I7: never more evacuations under way than allowed."""
+def assert_i7_limits(site: Site) -> None:
+    """I7: never more evacuations under way than allowed.
+
+    Of one host: as many as the most generous engine allows; of all: as many
+    as all engines that there were allow together.
+    """
+    per_host = max(
+        site.limits["host_failure_recovery_threads"].values(), default=0
+    )
+    at_once = sum(site.limits["max_evacuations"].values())
     with site.world.lock:
         records = [
             record
@@ -199,8 +220,7 @@ def assert_i7_limits(site: Site, per_host: int, at_once: int | None) -> None:
     for host in hosts:
         mine = [r for r in records if r.source_compute == host]
         assert most_at_once(mine) <= per_host, host
-    if at_once is not None:
-        assert most_at_once(records) <= at_once
+    assert most_at_once(records) <= at_once
 
 
 def most_at_once(records: list[Any]) -> int:
@@ -228,6 +248,48 @@ def assert_i8_leftovers(site: Site, found: list[Notification]) -> None:
         _assert_unlocked(site, one)
         for use in reserved.list_uses(site.ctx, one.uuid):
             _assert_given_back(site, one, use)
+
+
+def assert_i8_services(site: Site, found: list[Notification]) -> None:
+    """I8: a service that we have disabled or forced down is accounted for.
+
+    By a message that names host and state, of a recovery of that host.
+    """
+    with site.world.lock:
+        computes = {one.service_uuid: one for one in site.world.computes}
+    changed: dict[tuple[str, str], bool] = {}
+    for call in site.world.journal.calls():
+        service = computes.get(call.path.rpartition("/")[2])
+        if call.method != "PUT" or service is None:
+            continue
+        if "status" in call.body:
+            disabled = call.body["status"] == "disabled"
+            changed[service.host, "disabled"] = disabled
+        if call.body.get("forced_down") is not None:
+            changed[service.host, "forced down"] = call.body["forced_down"]
+    spare = {
+        use.host_name
+        for one in found
+        for use in reserved.list_uses(site.ctx, one.uuid)
+    }
+    for (host, state), on in changed.items():
+        compute = site.world.computes.get(host)
+        now = compute.disabled if state == "disabled" else compute.forced_down
+        mine = [
+            one
+            for one in found
+            if one.source_host_name == host
+            and one.type is not NotificationType.VM
+        ]
+        unfinished = any(
+            one.status not in NOTIFICATION.terminal for one in mine
+        )
+        if not (on and now) or unfinished or (host in spare and not mine):
+            continue
+        named = f"on {host} is left "
+        assert any(
+            state in (one.message or "").partition(named)[2] for one in mine
+        ), (host, state, mine)
 
 
 def _assert_unlocked(site: Site, one: Notification) -> None:
@@ -274,12 +336,12 @@ def _is_kept(site: Site, use: reserved.Use) -> bool:
 def assert_i9_history(site: Site, found: list[Notification]) -> None:
     """I9: each attempt has a start, an end and an outcome, in order."""
     for one in found:
-        events = history.list_events(site.ctx, one.uuid, 0, 10000)
+        found = events.list_events(site.ctx, one.uuid, 0, 10000)
         over = one.status in NOTIFICATION.terminal and not one.joined_to
-        if over and events:
-            assert events[-1].text == one.message, (one, events[-1])
+        if over and found:
+            assert found[-1].text == one.message, (one, found[-1])
         if over:
-            assert events, one
+            assert found, one
             for meta in _flows(site, one):
                 assert meta["state"] in {"SUCCESS", "REVERTED"}, (one, meta)
         for task in progress.list_task_progress(site.ctx, one.uuid):
@@ -302,6 +364,51 @@ def assert_i10_reads(site: Site, found: list[Notification]) -> None:
         for move in site.moves(one.uuid):
             assert vmoves.get_vmove(site.ctx, one.uuid, move.uuid).id
         progress.list_task_progress(site.ctx, one.uuid)
+
+
+def assert_i11_ledger(site: Site, found: list[Notification]) -> None:
+    """I11: the ledger says the same of each recovery as its notification.
+
+    Its counters are those of its rows, and nothing is left unended.
+    """
+    for one in found:
+        run = transactions.get(site.ctx, one.uuid)
+        rows = history.list_page(
+            site.ctx, run.id, HistoryFilter(attempts=True)
+        )
+        latest = collections.Counter(
+            str(row.status) for row in rows if row.latest
+        )
+        assert latest == +collections.Counter(asdict(run.counts)), (one, run)
+        units = [(r.node_id, r.deployment_graph_task_name) for r in rows]
+        for unit, number in collections.Counter(units).items():
+            mine = [
+                r
+                for r in rows
+                if unit == (r.node_id, r.deployment_graph_task_name)
+            ]
+            attempts = [row.attempt for row in mine]
+            assert attempts == list(range(1, number + 1)), mine
+            assert [row.latest for row in mine].count(True) == 1, mine
+        if one.status not in NOTIFICATION.terminal:
+            assert run.status not in TRANSACTION.terminal, (one, run)
+            continue
+        assert run.status == _LEDGER_ENDS[one.status], (one, run)
+        assert run.time_end is not None, run
+        assert not run.counts.pending + run.counts.running, (one, run)
+        assert all(row.status in TASK.terminal for row in rows), (one, rows)
+        _assert_moves_in_ledger(site, one, rows)
+
+
+def _assert_moves_in_ledger(
+    site: Site, one: Notification, rows: list[HistoryRow]
+) -> None:
+    latest = {row.node_id: row for row in rows if row.node_type == "instance"}
+    for move in site.moves(one.uuid):
+        if move.status is VMoveStatus.SUCCEEDED:
+            row = latest[move.instance_uuid]
+            assert row.status is TaskStatus.READY, (move, row)
+            assert row.summary["dest_host"] == move.dest_host, (move, row)
 
 
 def _row(site: Site, one: Notification) -> sa.Row[Any]:

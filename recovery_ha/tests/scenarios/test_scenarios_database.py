@@ -8,10 +8,8 @@ import time
 
 import pytest
 import sqlalchemy as sa
-from psycopg2.errors import DeadlockDetected
-from pymysql.err import OperationalError as MySQLError
 
-from recovery_ha.db import owned, work
+from recovery_ha.db import recovery_runs, work
 from recovery_ha.domain.lease import WorkKind
 from recovery_ha.domain.recovery import NotificationStatus
 from recovery_ha.tests.fixtures.proxy import Proxy
@@ -19,10 +17,10 @@ from recovery_ha.tests.fixtures.rest import REPORT
 from recovery_ha.tests.fixtures.waiting import eventually
 from recovery_ha.tests.scenarios.invariants import assert_invariants
 
-#: What the drivers raise.
+#: What the drivers raise, an OperationalError of theirs.
 DEADLOCKS = {
-    "mysql": MySQLError(1213, "Deadlock found when trying to get lock"),
-    "postgresql": DeadlockDetected("deadlock detected"),
+    "mysql": (1213, "Deadlock found when trying to get lock"),
+    "postgresql": ("deadlock detected",),
 }
 #: p of a deadlock, from the fault's description.
 PROBABILITY = 0.2
@@ -98,9 +96,10 @@ def test_f12_deadlocks_on_every_write(site, backend, engine):
         if statement.startswith(WRITES) and dice.random() < PROBABILITY:
             struck.append(statement)
             cursor.connection.rollback()
-            raise DEADLOCKS[backend]
+            raise dbapi.OperationalError(*DEADLOCKS[backend])
 
     one = engine("alpha", retry_delay=0)
+    dbapi = one.database.engine.dialect.dbapi
     for event in ("do_execute", "do_executemany"):
         sa.event.listen(one.database.engine, event, strike)
 
@@ -133,7 +132,7 @@ def test_f13_an_attempt_is_counted_once(site):
     claim = work.claim_next(site.ctx, WorkKind.RECOVERY, "me", 60)
 
     for flow in ("one", "one", "two", "two"):
-        owned.start_flow(site.ctx, claim, flow, new_attempt=True)
+        recovery_runs.start_flow(site.ctx, claim, flow, new_attempt=True)
 
     assert site.notification(uuid).attempts == 2
 
@@ -155,6 +154,25 @@ def test_f14_the_database_is_slow(site, engine):
 
     site.assert_recovered(uuid, servers)
     assert_invariants(site)
+
+
+def test_f14_reads_of_a_very_slow_database(site, api):
+    """F14: with 2 s per statement, what is read is still right."""
+    asking = api()
+    uuid = site.report("compute-1")
+    slow = []
+
+    def delay(*_args):
+        slow.append(time.sleep(2))
+
+    sa.event.listen(
+        asking.database.read_engine, "before_cursor_execute", delay
+    )
+    answer = asking.get(f"/notifications/{uuid}")
+
+    assert slow
+    assert answer.status == 200
+    assert answer.json["notification"]["notification_uuid"] == uuid
 
 
 @pytest.mark.only_on("mysql", "postgresql")

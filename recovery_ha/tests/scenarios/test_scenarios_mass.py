@@ -83,7 +83,7 @@ def test_f44_not_enough_room_for_all(site, engine):
     for move in moves[3:]:
         assert "No valid host" in move.message
         assert move.instance_uuid in ended.message
-    assert_invariants(site, per_host=1)
+    assert_invariants(site)
 
 
 def test_f45_two_of_three_hosts_die(site, engine):

@@ -93,7 +93,7 @@ def test_f20_tokens_expire_in_mid_flow(site, engine):
         site.hold("after", {"action": "evacuate", "server": servers[1]}),
         site.hold("before", {"action": "unlock", "server": servers[2]}),
     ]
-    engine()
+    engine(lock_instances="always")
 
     uuid = site.lose("compute-1")
     for held in steps:
@@ -105,16 +105,32 @@ def test_f20_tokens_expire_in_mid_flow(site, engine):
     assert_invariants(site)
 
 
+def test_f20_tokens_expire_between_two_attempts(site, engine):
+    """F20: the second attempt begins with a token that is no good."""
+    servers = site.servers("compute-1", 2)
+    site.fault(kind="rebuild", server=servers[0])
+    engine(retry_delay=1)
+
+    uuid = site.lose("compute-1")
+    site.waits(uuid)
+    with site.world.lock:
+        assert site.world.identity.expire_all()
+
+    assert site.ended(uuid).status is FINISHED
+    assert site.ended(uuid).attempts == 2
+    assert site.evacuations() == {servers[0]: 2, servers[1]: 1}
+    assert_invariants(site)
+
+
 def test_f21_no_valid_host_until_one_comes(site, engine):
     """F21: a later attempt goes where there is room by then."""
     servers = site.servers("compute-1", 2)
-    for host in ("compute-2", "compute-3", "compute-4"):
-        site.world.kill(host)
+    site.place_nothing_on("compute-2", "compute-3", "compute-4")
     engine(retry_delay=1)
 
     uuid = site.lose("compute-1")
     assert "No valid host" in site.waits(uuid).message
-    site.world.start("compute-3")
+    site.place_nothing_on("compute-3", placing=True)
 
     assert site.ended(uuid).status is FINISHED
     assert [m.dest_host for m in site.moves(uuid)] == ["compute-3"] * 2
@@ -178,13 +194,14 @@ def test_f22_an_instance_that_is_being_deleted(site, engine):
     assert_invariants(site)
 
 
+@pytest.mark.parametrize("lock", ["always", "when_needed"])
 @pytest.mark.parametrize("what", ["deleted", "locked", "rebuilt"])
-def test_f23_its_user_acts_in_mid_recovery(site, engine, what):
+def test_f23_its_user_acts_in_mid_recovery(site, engine, what, lock):
     """F23: the instance is skipped, or goes on, and that is on record."""
     site.world.settings.rebuild_seconds = 1
     servers = site.servers("compute-1", 3)
     held = site.hold("before", {"action": "evacuate", "server": servers[1]})
-    engine()
+    engine(lock_instances=lock)
 
     uuid = site.lose("compute-1")
     site.held(held)
@@ -278,38 +295,84 @@ def test_f26_nova_lists_stale_data(site, engine):
     assert not site.world.servers[living].locked
 
 
-def test_f26_nova_lists_nothing(site, engine):
-    """F26: an empty list is no failure, and the message says 0."""
-    servers = site.servers("compute-1", 2)
-    site.fault(
+def empty_list(site, **fields):
+    """Have Nova list no server on any host."""
+    return site.fault(
         method="GET",
         path="/servers/detail",
         status=200,
         body={"servers": []},
-        times=None,
+        **fields,
     )
+
+
+def test_f26_nova_lists_nothing(site, engine):
+    """F26: an empty list is not believed while there are instances."""
+    servers = site.servers("compute-1", 2)
+    empty = empty_list(site, times=None)
+    engine(max_attempts=1, retry_delay=1)
+
+    uuid = site.lose("compute-1")
+    waiting = site.waits(uuid)
+    assert "the list is not believed" in waiting.message
+    assert site.servers_on("compute-1") == servers
+    assert not site.asked("evacuate")
+    empty.times = 0
+
+    site.assert_recovered(uuid, servers)
+    assert_invariants(site)
+
+
+def test_f26_the_host_is_really_empty(site, engine):
+    """F26: it ends at the first look, and says why that is believed."""
     engine()
 
     uuid = site.lose("compute-1")
 
-    assert "0 of 0 instances" in site.ended(uuid).message
+    ended = site.ended(uuid)
+    assert ended.status is FINISHED
+    assert ended.attempts == 1
+    assert (
+        "0 of 0 instances of compute-1 evacuated. Nova lists no instances on"
+        " compute-1, and Placement knows of no resources that are used there."
+    ) in ended.message
+    assert_invariants(site)
+
+
+def test_f26_the_host_was_evacuated_before(site, engine):
+    """F26: what Placement has not yet cleared away is no doubt for ever."""
+    servers = site.servers("compute-1", 2)
+    for server in servers:
+        with site.world.lock:
+            site.world.allocations.claim(
+                site.world.servers[server], "compute-2"
+            )
+    engine()
+
+    uuid = site.lose("compute-2")
+
+    ended = site.ended(uuid)
+    assert ended.status is FINISHED
+    assert "those 2 for which Placement has resources" in ended.message
     assert site.servers_on("compute-1") == servers
     assert_invariants(site)
 
 
 def test_f26_every_service_is_stale(site, engine):
-    """F26: with all hosts down nothing can be moved, and nothing is lost."""
+    """F26: a Nova that sees nobody up is not believed; it is waited."""
     servers = site.servers("compute-1", 2)
     for compute in list(site.world.computes):
         site.world.kill(compute.host)
-    engine(max_attempts=2)
+    engine(max_attempts=1, retry_delay=1)
 
     uuid = site.report("compute-1")
+    waiting = site.waits(uuid)
+    assert "none of the 3 other compute services up" in waiting.message
+    assert site.world.journal.calls() == []
+    for host in ("compute-2", "compute-3", "compute-4"):
+        site.world.start(host)
 
-    ended = site.ended(uuid)
-    assert ended.status is FAILED
-    assert "No valid host" in ended.message
-    assert site.servers_on("compute-1") == servers
+    site.assert_recovered(uuid, servers)
     assert_invariants(site)
 
 

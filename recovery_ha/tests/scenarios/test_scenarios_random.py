@@ -180,7 +180,7 @@ def test_engines_die_at_random_points(site, load):
             mortal.append(start(crash))
         for uuid in uuids:
             site.ended(uuid)
-        assert_invariants(site, per_host=LIMIT)
+        assert_invariants(site)
 
 
 def _over(site, uuid):

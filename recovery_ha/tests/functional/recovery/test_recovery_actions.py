@@ -68,7 +68,8 @@ def test_cancelled_in_the_middle_of_evacuations(site, operator):
     assert_settled(site, servers)
     assert site.asked("evacuate") == asked
     assert site.world.computes.get("compute-1").disabled
-    assert "Cancelled by an operator." in site.notification(uuid).message
+    message = site.notification(uuid).message
+    assert "Cancelled by an operator (user noauth)." in message
     said = site.said(uuid)
     assert "Cancel asked for by an operator (user noauth)." in said
 

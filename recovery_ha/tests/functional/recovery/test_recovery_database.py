@@ -3,10 +3,9 @@
 import itertools
 
 import pytest
-from pymysql.err import OperationalError
 
-DEADLOCK = OperationalError(1213, "Deadlock found when trying to get lock")
-LOST = OperationalError(2013, "Lost connection to MySQL server during query")
+DEADLOCK = (1213, "Deadlock found when trying to get lock")
+LOST = (2013, "Lost connection to MySQL server during query")
 
 
 @pytest.fixture
@@ -23,10 +22,10 @@ def strike(site, monkeypatch, *, deadlock=None, lost=None):
         number = next(numbers)
         if deadlock and number % deadlock == 0:
             connection.rollback()
-            raise DEADLOCK
+            raise dialect.dbapi.OperationalError(*DEADLOCK)
         commit(connection)
         if lost and number % lost == 0:
-            raise LOST
+            raise dialect.dbapi.OperationalError(*LOST)
 
     monkeypatch.setattr(dialect, "do_commit", do_commit)
 

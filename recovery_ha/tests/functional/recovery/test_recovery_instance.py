@@ -185,6 +185,19 @@ def test_an_instance_that_does_not_start_fails_with_the_reason(site, guest):
     assert site.locks() == 0
 
 
+def test_nova_that_fails_at_an_instance_is_no_outage(site, guest):
+    server = guest()
+    site.fault(action="os-stop", status=500, message="Boom", times=None)
+    site.engine_here(max_attempts=2)
+
+    uuid = site.crash(server)
+
+    ended = site.ended(uuid)
+    assert ended.status is FAILED
+    assert "Nova answered 500: Boom" in ended.message
+    assert ended.attempts == 2
+
+
 def test_an_instance_that_does_not_stop_in_time_fails(site, guest):
     server = guest(task_state="powering-off")
     site.engine_here(wait_period_after_power_off=1, max_attempts=1)

@@ -298,7 +298,7 @@ def test_of_two_failures_one_has_the_last_reserve(site):
 def test_a_reserve_that_fails_while_it_is_used_is_recovered_afterwards(site):
     servers = site.servers("compute-1", 2)
     held = site.hold("before", {"action": "unlock", "server": servers[0]})
-    site.engine_here()
+    site.engine_here(lock_instances="always")
     first = site.lose("compute-1")
     site.held(held)
 

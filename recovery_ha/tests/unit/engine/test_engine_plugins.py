@@ -10,7 +10,10 @@ from recovery_ha.domain import errors
 from recovery_ha.engine.plugins import INPUTS, Flow, load_flow, load_flows
 from recovery_ha.engine.plugins import load_tasks as load_any_tasks
 from recovery_ha.plugin import RecoveryTask
-from recovery_ha.tests.fixtures.third_party import write_distribution
+from recovery_ha.tests.fixtures.third_party import (
+    forget_entry_points,
+    write_distribution,
+)
 
 OPTION = "[taskflow_driver_recovery_flows] host_auto_failure_recovery_tasks"
 
@@ -93,12 +96,7 @@ def third_parties(tmp_path, monkeypatch):
         monkeypatch.syspath_prepend(str(directory))
         installed.append(name)
 
-    # stevedore keeps what it has found, on disk and in its managers.
-    from stevedore import _cache, extension  # noqa: PLC0415
-
-    monkeypatch.setattr(_cache._c, "_internal", {}, raising=False)
-    monkeypatch.setattr(_cache._c, "_disable_caching", True)
-    monkeypatch.setattr(extension.ExtensionManager, "ENTRY_POINT_CACHE", {})
+    forget_entry_points(monkeypatch)
     installed = []
     yield install
     for name in installed:

@@ -39,7 +39,7 @@ class Environment:
     def wait(self, seconds):
         self.lease.wait(seconds)
 
-    def publish(self, task_name, remarks):
+    def publish(self, task_name, remarks, status=None, failure=None):
         self.published += [(task_name, r["message"]) for r in remarks]
 
     def undoing(self):

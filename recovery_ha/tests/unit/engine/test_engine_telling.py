@@ -31,6 +31,7 @@ NOTIFICATION = filled(
     type=NotificationType.COMPUTE_HOST,
     status=NotificationStatus.NEW,
     generated_time=AT,
+    request_id="req-1",
 )
 
 
@@ -41,7 +42,8 @@ class Heard:
         self.enabled = True
         self.events = []
 
-    def emit(self, event_type, payload, *, error=False):
+    def emit(self, event_type, payload, *, request_id, error=False):
+        assert request_id == "req-1"
         data = payload["masakari_object.data"]
         fault = data["fault"] and data["fault"]["masakari_object.data"]
         reason = fault and fault["exception_message"]
@@ -126,7 +128,7 @@ def test_moves(teller, heard, before, after):
         move = filled(
             VMove, type=VMoveType.EVACUATION, status=after, message=REASON
         )
-    teller.moved(before, move)
+    teller.moved(before, move, "req-1")
     wanted = MOVES[before, after]
     found = [(kind, reason) for kind, _status, reason, _error in heard.events]
     assert found == ([wanted] if wanted else [])
@@ -139,5 +141,5 @@ def test_nobody_listens(teller, heard):
     teller.handling(NOTIFICATION)
     teller.handled(NOTIFICATION, NotificationStatus.FAILED, REASON)
     teller.attempt_ended(NOTIFICATION, 1, 0.0, None)
-    teller.moved(V.ONGOING, filled(VMove, status=V.SUCCEEDED))
+    teller.moved(V.ONGOING, filled(VMove, status=V.SUCCEEDED), "req-1")
     assert heard.events == []

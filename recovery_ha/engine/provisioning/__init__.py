@@ -1,0 +1,1 @@
+"""Clusters that plug-ins provision."""
