@@ -14,7 +14,9 @@ class Announced:
 
     ::
 
-        with Announced(emitter, "segment.create", build, look) as told:
+        with Announced(
+            emitter, "segment.create", build, look, request_id=request_id
+        ) as told:
             return told(create_segment(...))
 
     The block must end after the commit: its end is what sends ``.end``.
@@ -26,6 +28,8 @@ class Announced:
         operation: str,
         build: Callable[..., events.Payload],
         look: Callable[[], Any],
+        *,
+        request_id: str | None,
     ) -> None:
         """Prepare.
 
@@ -35,12 +39,14 @@ class Announced:
         :param look: returns what is known before; called only when somebody
             listens. If it raises there is no event at all: the request was
             about nothing that exists.
+        :param request_id: of the request.
         """
         listened = emitter is not None and emitter.enabled
         self._emitter = emitter if listened else None
         self._operation = operation
         self._build = build
         self._look = look
+        self._request_id = request_id
         self._about: Any = None
 
     def __call__(self, found: T) -> T:
@@ -52,7 +58,9 @@ class Announced:
         if self._emitter is not None:
             self._about = self._look()
             self._emitter.emit(
-                f"{self._operation}.start", self._build(self._about)
+                f"{self._operation}.start",
+                self._build(self._about),
+                request_id=self._request_id,
             )
         return self
 
@@ -66,11 +74,14 @@ class Announced:
             return
         if error is None:
             self._emitter.emit(
-                f"{self._operation}.end", self._build(self._about)
+                f"{self._operation}.end",
+                self._build(self._about),
+                request_id=self._request_id,
             )
             return
         self._emitter.emit(
             f"{self._operation}.error",
             self._build(self._about, events.fault(error)),
+            request_id=self._request_id,
             error=True,
         )

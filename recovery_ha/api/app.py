@@ -23,6 +23,7 @@ from oslo_middleware import (
 )
 from oslo_middleware.healthcheck import opts as healthcheck_opts
 
+from recovery_ha import provisioning
 from recovery_ha.api import errors
 from recovery_ha.api.argspec import remember_signatures
 from recovery_ha.api.controllers.root import Root
@@ -78,6 +79,10 @@ def make_app(
         link_prefix=conf.api.link_prefix,
         duplicate_window=conf.duplicate_notification_detection_interval,
         waiting=Waiting(conf.api.max_waiting, stopping),
+        plugins=provisioning.installed_plugins(),
+        event_log=not conf.disable_event_log,
+        default_lease=conf.reporting.default_lease,
+        max_lease=conf.reporting.max_lease,
         check_responses=check_responses,
     )
     app: App = pecan.Pecan(

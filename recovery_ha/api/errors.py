@@ -7,6 +7,7 @@ with its traceback, and answered without a word about our insides.
 
 import json
 import logging
+import re
 from http import HTTPStatus
 from typing import Any
 
@@ -107,6 +108,9 @@ _KEYS = {
 }
 _OTHER_KEY = "masakariFault"
 
+#: The URLs that clients of Sahara use.
+_OF_SAHARA = re.compile(r"/v1\.1(/|\Z)")
+
 #: What middleware refuses without saying it well.
 _TEXTS = {
     401: "The request you have made requires authentication.",
@@ -200,10 +204,22 @@ def _response(
         "request_id": request_id(environ),
         "error": code,
     }
-    body = json.dumps({_KEYS.get(status, _OTHER_KEY): fault}).encode()
+    found: dict[str, Any] = {_KEYS.get(status, _OTHER_KEY): fault}
+    if _OF_SAHARA.match(environ.get("PATH_INFO", "")):
+        found |= _sahara_fault(status, text)
+    body = json.dumps(found).encode()
     return webob.Response(
         body=body, status=status, content_type="application/json"
     )
+
+
+def _sahara_fault(status: int, text: str) -> dict[str, Any]:
+    """Return what Sahara's clients read (reference, section 1)."""
+    return {
+        "error_code": status,
+        "error_name": HTTPStatus(status).name,
+        "error_message": text,
+    }
 
 
 def of_status(status: int, text: str) -> Exception:

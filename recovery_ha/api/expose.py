@@ -9,7 +9,7 @@ a body should look like.
 import functools
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import pecan
@@ -20,6 +20,7 @@ from recovery_ha.api import errors
 from recovery_ha.api import request as requests
 from recovery_ha.api.request import Request
 from recovery_ha.api.service import Service
+from recovery_ha.api.streaming import Stream
 from recovery_ha.api.validation import Schemas
 from recovery_ha.context import RequestContext
 from recovery_ha.domain.errors import BadRequest
@@ -60,6 +61,14 @@ class Call:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Other:
+    """An answer whose status is not the one that :func:`expose` was told."""
+
+    status: int
+    body: Any
+
+
 class Controller(Protocol):
     """What :func:`expose` needs of the class of a method."""
 
@@ -78,7 +87,8 @@ def expose(
     """Have a method of a controller answer requests.
 
     The method gets a :class:`Call` and the references in the URL and returns
-    what is answered, None without a body. Before a token is known (policy
+    what is answered, None without a body; :class:`Other` and
+    :class:`~recovery_ha.api.streaming.Stream` say more of it. Before a token is known (policy
     :data:`NO_TOKEN`) it gets the :class:`Request` instead.
 
     :param versions: the first and the last (None: newest) version it has.
@@ -116,11 +126,12 @@ def expose(
                 call = _admit(self.service, spec, request)
                 result = method(self, call, *references)
                 version, headers = call.version, call.headers
+            status = spec.status
+            if isinstance(result, Other):
+                status, result = result.status, result.body
             if spec.response is not None and self.service.check_responses:
-                _check_response(spec.response, version, result)
-            return _fill(
-                response, request.environ, spec.status, result, headers
-            )
+                result = _checked(spec.response, version, result)
+            return _fill(response, request.environ, status, result, headers)
 
         handle.spec = spec  # type: ignore[attr-defined]
         pecan.expose("json")(handle)
@@ -152,15 +163,20 @@ def _admit(service: Service, spec: Spec, request: Request) -> Call:
     return Call(request, version, context, query, body)
 
 
-def _check_response(schemas: Schemas, version: Version, result: Any) -> None:
-    """Compare an answer with its schema.
+def _checked(schemas: Schemas, version: Version, result: Any) -> Any:
+    """Return an answer that matches its schema.
 
     :raises RuntimeError: it does not match, which is nobody's fault but ours.
     """
+    shown = result
+    if isinstance(result, Stream):
+        shown = list(result.rows)
+        result = replace(result, rows=iter(shown))
     try:
-        schemas.at(version).check(result)
+        schemas.at(version).check(shown)
     except BadRequest as exc:
         raise RuntimeError(f"the answer does not match: {exc}") from exc
+    return result
 
 
 def _fill(
@@ -178,14 +194,18 @@ def _fill(
             (errors.VERSION_HEADER, f"{microversion.SERVICE_TYPE} {version}")
         )
     content = b""
+    response.status_int = status
+    environ[errors.ANSWERED_KEY] = True
+    if isinstance(result, Stream):
+        response.app_iter = result.chunks()
+        response.headerlist = [*headers, ("Content-Type", result.media_type)]
+        return response
     if result is not None:
         content = json.dumps(result).encode()
         headers += [
             ("Content-Type", requests.answer_type(environ)),
             ("Content-Length", str(len(content))),
         ]
-    response.status_int = status
     response.app_iter = [content]  # would drop the length if it came later
     response.headerlist = headers
-    environ[errors.ANSWERED_KEY] = True
     return response

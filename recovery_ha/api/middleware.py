@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from keystoneauth1 import exceptions as keystone_exc
-from keystonemiddleware import auth_token
 from oslo_config import cfg
 
 from recovery_ha.api import errors
@@ -19,7 +18,7 @@ App = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 #: What needs no token: everything outside the version (which only names the
 #: versions) and the version's own document, with or without a project.
 _OPEN = re.compile(
-    r"(?!/v1(/|\Z)).*|/v1/?([0-9a-f\-]+/?)?", re.DOTALL | re.ASCII
+    r"(?!/v1(\.1)?(/|\Z)).*|/v1/?([0-9a-f\-]+/?)?", re.DOTALL | re.ASCII
 )
 
 
@@ -93,12 +92,15 @@ class Authentication:
         :raises errors.InvalidConfiguration: it does not know how to ask
             Keystone about tokens.
         """
+        # Only here: it takes 4 MiB, and cryptography as much again.
+        from keystonemiddleware import auth_token  # noqa: PLC0415
+
         self._app = app
         settings = {
             "oslo_config_config": conf,
             "delay_auth_decision": False,
             # Access rules of application credentials name the service.
-            "service_type": _service_type(conf),
+            "service_type": _service_type(conf, auth_token.list_opts()[0]),
         }
         options = conf.keystone_authtoken
         if not options.auth_type and not options.auth_section:
@@ -123,10 +125,8 @@ class Authentication:
         return self._guarded(environ, start_response)
 
 
-def _service_type(conf: cfg.ConfigOpts) -> str:
-    group = auth_token.list_opts()[0]
-    for option in group[1]:
-        conf.register_opt(option, group=group[0])
+def _service_type(conf: cfg.ConfigOpts, options: tuple[str, list[Any]]) -> str:
+    conf.register_opts(options[1], group=options[0])
     return conf.keystone_authtoken.service_type or SERVICE_TYPE
 
 

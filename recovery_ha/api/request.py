@@ -37,11 +37,14 @@ class Request(webob.Request):
     pecan offers fields of the query and of the body as arguments of the
     method; ours take none of them, so the body is not parsed for that.
 
+    :ivar prefix: what the path begins with: ``v1``, or what clients of
+        another service begin with: ``v1.1``, ``api``, ``api/v1``.
     :ivar project: the project in the URL, if there is one.
     """
 
     pecan: dict[str, Any]
     context: Any = None
+    prefix: str = "v1"
     project: str | None = None
 
     @property

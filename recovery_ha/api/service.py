@@ -25,6 +25,10 @@ class Service:
     :ivar duplicate_window: seconds for which a report equal to one that has
         ended is refused.
     :ivar waiting: the places of requests that wait for news.
+    :ivar plugins: names of the provisioning plug-ins that are installed.
+    :ivar event_log: events about the provisioning of clusters are written.
+    :ivar default_lease: seconds for which a reporter of a run may be silent
+        unless it says otherwise; ``max_lease``: however long it wants.
     :ivar check_responses: answers are compared with their schemas, for tests.
     """
 
@@ -37,4 +41,8 @@ class Service:
     link_prefix: str | None
     duplicate_window: float
     waiting: Waiting
+    plugins: frozenset[str]
+    event_log: bool
+    default_lease: int
+    max_lease: int
     check_responses: bool

@@ -42,22 +42,28 @@ class Compute(Requests):
 
     def find_service(self, host: str) -> ComputeService | None:
         """See :meth:`ports.ComputePort.find_service`."""
-        body = self._get(
-            _SERVICES,
-            "/os-services",
-            {"host": host, "binary": "nova-compute"},
-        )
-        for service in body["services"]:
-            if service["host"] == host:
-                return ComputeService(
-                    id=service["id"],
-                    host=host,
-                    enabled=service["status"] == "enabled",
-                    up=service["state"] == "up",
-                    forced_down=bool(service["forced_down"]),
-                    disabled_reason=service.get("disabled_reason"),
-                )
-        return None
+        found = self._services(host=host)
+        return next((one for one in found if one.host == host), None)
+
+    def list_services(self) -> list[ComputeService]:
+        """See :meth:`ports.ComputePort.list_services`."""
+        return self._services()
+
+    def _services(self, **params: str) -> list[ComputeService]:
+        wanted = {**params, "binary": "nova-compute"}
+        return [
+            ComputeService(
+                id=item["id"],
+                host=item["host"],
+                enabled=item["status"] == "enabled",
+                up=item["state"] == "up",
+                forced_down=bool(item["forced_down"]),
+                disabled_reason=item.get("disabled_reason"),
+            )
+            for item in self._get(_SERVICES, "/os-services", wanted)[
+                "services"
+            ]
+        ]
 
     def disable_service(self, service_id: str, reason: str) -> None:
         """See :meth:`ports.ComputePort.disable_service`."""
@@ -109,7 +115,8 @@ class Compute(Requests):
     def unlock_server(self, server_id: str) -> None:
         """See :meth:`ports.ComputePort.unlock_server`."""
         # As harmless to repeat as a read, and users wait for it.
-        self._repeat(self._act, server_id, {"unlock": None})
+        path = f"/servers/{server_id}/action"
+        self._repeat(self._change, _SERVERS, "POST", path, {"unlock": None})
 
     def evacuate_server(self, server_id: str, target: str | None) -> None:
         """See :meth:`ports.ComputePort.evacuate_server`."""
@@ -132,7 +139,9 @@ class Compute(Requests):
         self._act(server_id, {"os-resetState": {"state": state}})
 
     def _act(self, server_id: str, action: dict[str, Any]) -> None:
-        self._change(_SERVERS, "POST", f"/servers/{server_id}/action", action)
+        path = f"/servers/{server_id}/action"
+        failed = errors.ComputeFailed
+        self._change(_SERVERS, "POST", path, action, on_500=failed)
 
     # Records of what was done
 

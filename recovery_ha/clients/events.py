@@ -12,6 +12,7 @@ import threading
 import traceback
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -238,6 +239,28 @@ def _frames(error: BaseException | str) -> list[tuple[str, str, int]]:
 # Sending
 
 
+class _Context(dict[str, str]):
+    """The context of a message.
+
+    oslo.messaging sends no plain dict, and no context that it cannot ask to
+    leave out what is secret.
+    """
+
+    def redacted_copy(self) -> "_Context":
+        """Return all of it: nothing is secret."""
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    """What waits for the message queue."""
+
+    context: _Context
+    type: str
+    payload: Payload
+    error: bool
+
+
 class Emitter:
     """Sends events from a thread of its own.
 
@@ -271,20 +294,27 @@ class Emitter:
         self._conf = conf
         self._publisher = f"{binary}:{host or socket.gethostname()}"
         self._limit = limit
-        self._waiting: deque[tuple[str, Payload, bool]] = deque()
+        self._waiting: deque[_Event] = deque()
         self._dropped = 0
         self._changed = threading.Condition()
         self._stopped = False
         self._thread: threading.Thread | None = None
 
     def emit(
-        self, event_type: str, payload: Payload, *, error: bool = False
+        self,
+        event_type: str,
+        payload: Payload,
+        *,
+        request_id: str | None = None,
+        error: bool = False,
     ) -> None:
         """Have an event sent; returns at once.
 
         What it tells must have been committed.
 
         :param event_type: for example ``segment.create.end``.
+        :param request_id: of the request that it comes from; it is all that
+            the message's context has, which may not hold a token.
         :param error: it goes to the listeners of priority error.
         """
         if not self.enabled:
@@ -295,7 +325,10 @@ class Emitter:
             if len(self._waiting) >= self._limit:
                 self._waiting.popleft()
                 self._drop()
-            self._waiting.append((event_type, payload, error))
+            context = _Context()
+            if request_id:
+                context["request_id"] = request_id
+            self._waiting.append(_Event(context, event_type, payload, error))
             if self._thread is None:
                 self._thread = threading.Thread(
                     target=self._run, name="events", daemon=True
@@ -329,13 +362,12 @@ class Emitter:
             transport, self._publisher, topics=[TOPIC]
         )
         while (event := self._next()) is not None:
-            event_type, payload, error = event
             # What fails in there oslo.messaging logs and raises nothing.
-            send = notifier.error if error else notifier.info
-            send({}, event_type, payload)
+            send = notifier.error if event.error else notifier.info
+            send(event.context, event.type, event.payload)
         transport.cleanup()
 
-    def _next(self) -> tuple[str, Payload, bool] | None:
+    def _next(self) -> _Event | None:
         """Wait for an event; None when there will be none any more."""
         with self._changed:
             if not self._waiting and self._dropped:

@@ -35,6 +35,19 @@ class Placement(Requests):
             disk_gb=_sum("DISK_GB", found),
         )
 
+    def users(self, host: str) -> list[str] | None:
+        """See :meth:`ports.PlacementPort.users`."""
+        found: set[str] = set()
+        known = False
+        for uuid in self._hypervisors.get(host, ()):
+            path = f"/resource_providers/{uuid}/allocations"
+            try:
+                found |= self._get(_PROVIDERS, path)["allocations"].keys()
+            except errors.ComputeNotFound:
+                continue
+            known = True
+        return sorted(found) if known else None
+
     @functools.cached_property
     def _hypervisors(self) -> dict[str, list[str]]:
         """The uuids of the hypervisors by host; Ironic's have several."""

@@ -199,14 +199,30 @@ class Requests:
         return body
 
     def _change(
-        self, api: Api, method: str, path: str, body: dict[str, Any]
+        self,
+        api: Api,
+        method: str,
+        path: str,
+        body: dict[str, Any],
+        *,
+        on_500: type[errors.ComputeError] = errors.ComputeUnavailable,
     ) -> None:
-        """Change something, if the work may; sent once only."""
+        """Change something, if the work may; sent once only.
+
+        :param on_500: what it is when the service itself fails: where a
+            single thing can make it fail, this is no outage.
+        """
         with guarded(self._check):
-            self._request(api, method, path, json=body)
+            self._request(api, method, path, on_500=on_500, json=body)
 
     def _request(
-        self, api: Api, method: str, path: str, **arguments: Any
+        self,
+        api: Api,
+        method: str,
+        path: str,
+        *,
+        on_500: type[errors.ComputeError] = errors.ComputeUnavailable,
+        **arguments: Any,
     ) -> dict[str, Any]:
         began, status = time.monotonic(), None
         try:
@@ -225,7 +241,9 @@ class Requests:
                 api.service.label, method, status, time.monotonic() - began
             )
         if response.status_code >= _ERRORS:
-            raise _refusal(api.service, response.status_code, response.text)
+            raise _refusal(
+                api.service, response.status_code, response.text, on_500
+            )
         return response.json() if method == "GET" else {}
 
 
@@ -251,14 +269,21 @@ def _failure(service: Service, exc: Exception) -> errors.ComputeError:
     return kind(f"Keystone or {service.label}: {exc}", status)
 
 
-def _refusal(service: Service, status: int, text: str) -> errors.ComputeError:
+def _refusal(
+    service: Service,
+    status: int,
+    text: str,
+    on_500: type[errors.ComputeError],
+) -> errors.ComputeError:
     """Translate an error answer, keeping the service's own sentence."""
     kind = errors.ComputeError
     if status == 404:  # noqa: PLR2004 - HTTP
         kind = errors.ComputeNotFound
     elif status == 409:  # noqa: PLR2004 - HTTP
         kind = errors.ComputeConflict
-    elif status == _TOO_MANY or status >= _SERVER_FAULT:
+    elif status == _SERVER_FAULT:
+        kind = on_500
+    elif status == _TOO_MANY or status > _SERVER_FAULT:
         kind = errors.ComputeUnavailable
     reason = _reason(text)
     return kind(f"{service.label} answered {status}: {reason}", status)

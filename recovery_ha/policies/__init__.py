@@ -4,6 +4,7 @@ from oslo_policy import policy
 
 from recovery_ha.policies import (
     base,
+    clusters,
     extensions,
     hosts,
     notifications,
@@ -26,6 +27,7 @@ def list_rules(auditor: str = base.AUDITOR) -> list[policy.RuleDefault]:
         *notifications.RULES,
         *vmoves.RULES,
         *transactions.RULES,
+        *clusters.RULES,
         *extensions.RULES,
         *versions.RULES,
     ]

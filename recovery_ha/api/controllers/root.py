@@ -15,6 +15,12 @@ from recovery_ha.api import errors
 from recovery_ha.api import request as requests
 from recovery_ha.api.controllers.documents import Documents
 from recovery_ha.api.controllers.v1.actions import Actions
+from recovery_ha.api.controllers.v1.clusters import (
+    ClusterEvents,
+    ClusterProgress,
+    Clusters,
+    ClusterSteps,
+)
 from recovery_ha.api.controllers.v1.decisions import Decisions
 from recovery_ha.api.controllers.v1.events import Events
 from recovery_ha.api.controllers.v1.extensions import Extensions
@@ -29,6 +35,8 @@ from recovery_ha.domain.errors import BadRequest
 Handler = Callable[..., Any]
 
 _VERSION = "v1"
+#: Sahara's version, and the one resource of it that is here, too.
+_SAHARA, _SAHARAS = "v1.1", {"clusters", "clusters.json"}
 _PROJECT = re.compile(r"[0-9a-f\-]+", re.ASCII)
 _METHODS = {
     "index": "GET",
@@ -57,6 +65,11 @@ def routes(service: Service) -> dict[str, dict[str, Handler]]:
         "notifications/{}/events": _collection(Events(service)),
         "notifications/{}/decisions": _collection(Decisions(service)),
         "transactions/{}/action": _collection(Actions(service)),
+        "clusters": _collection(Clusters(service)),
+        "clusters/{}": _member(Clusters(service)),
+        "clusters/{}/progress": _collection(ClusterProgress(service)),
+        "clusters/{}/steps": _collection(ClusterSteps(service)),
+        "clusters/{}/steps/{}/events": _collection(ClusterEvents(service)),
         "notifications/{}/vmoves": _collection(vmoves),
         "notifications/{}/vmoves/{}": _member(vmoves),
         "extensions": _collection(extensions),
@@ -125,6 +138,8 @@ class Root:
         if not parts:
             request.environ[requests.ROUTE_KEY] = "/"
             return self._documents.versions, []
+        if parts[0] == _SAHARA and _SAHARAS.intersection(parts[1:3]):
+            return self._resource(parts[1:], request)
         if parts[0] != _VERSION:
             return self._documents.choices, []
         return self._resource(parts[1:], request)

@@ -114,10 +114,12 @@ _PAGING: dict[str, Schema] = {
 def query(**parameters: Any) -> Schemas:
     """Return the schema of a list's query, paging included.
 
-    :param parameters: the filters and their kind: boolean, string, time.
+    :param parameters: the filters and their kind, boolean, string or time,
+        or the schema of a value.
     """
     properties = _PAGING | {
-        name: _PARAMETERS[kind] for name, kind in parameters.items()
+        name: _PARAMETERS[kind] if isinstance(kind, str) else kind
+        for name, kind in parameters.items()
     }
     schema = {
         "type": "object",

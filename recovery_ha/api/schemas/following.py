@@ -6,10 +6,14 @@ from recovery_ha.domain.actions import Action
 from recovery_ha.domain.gates import Verdict
 
 
-def _parameters(**parameters: Schema) -> Schemas:
+def parameters(**found: Schema) -> Schemas:
+    """Return the schema of a query.
+
+    :param found: that of a value, by the name of the parameter.
+    """
     properties = {
         name: {"type": "array", "items": {"type": "string", **schema}}
-        for name, schema in parameters.items()
+        for name, schema in found.items()
     }
     return Schemas(("1.0", None, {"type": "object", "properties": properties}))
 
@@ -23,7 +27,7 @@ def _object(**properties: Schema) -> Schema:
     }
 
 
-EVENTS_QUERY = _parameters(
+EVENTS_QUERY = parameters(
     since={
         "pattern": r"^[0-9]{1,18}\Z",
         "description": "the id of an event, or 0",

@@ -5,7 +5,7 @@ from typing import Any
 from recovery_ha.api.views.recovery import time_text
 from recovery_ha.db.actions import Transaction
 from recovery_ha.db.decisions import Decided
-from recovery_ha.db.history import Event
+from recovery_ha.domain.history import Event
 
 
 def event(item: Event) -> dict[str, Any]:

@@ -8,8 +8,10 @@ from recovery_ha.api.schemas import common
 from recovery_ha.api.schemas import following as schemas
 from recovery_ha.api.service import Service
 from recovery_ha.api.views import following as views
+from recovery_ha.clients.events import fault, notification_event
 from recovery_ha.db import actions
 from recovery_ha.domain.actions import Action
+from recovery_ha.domain.recovery import Notification
 from recovery_ha.policies import transactions as rules
 
 LOG = logging.getLogger(__name__)
@@ -44,5 +46,19 @@ class Actions:
             action,
             call.context.user_id,
         )
+        if found.ended is not None:
+            self._tell_end(call, found.ended)
         self.service.wake()
         return {"transaction": views.transaction(found)}
+
+    def _tell_end(self, call: Call, notification: Notification) -> None:
+        """Tell listeners what an engine would have told them."""
+        events = self.service.events
+        if events is None or not events.enabled:
+            return
+        events.emit(
+            "notification.process.error",
+            notification_event(notification, fault(str(notification.message))),
+            request_id=call.context.request_id,
+            error=True,
+        )

@@ -2,12 +2,13 @@
 
 from typing import Any
 
+from recovery_ha.api import reading
 from recovery_ha.api.expose import Call, expose
 from recovery_ha.api.schemas import common
 from recovery_ha.api.schemas import following as schemas
 from recovery_ha.api.service import Service
 from recovery_ha.api.views import following as views
-from recovery_ha.db import decisions, recovery
+from recovery_ha.db import decisions
 from recovery_ha.policies import notifications as rules
 
 
@@ -27,6 +28,8 @@ class Decisions:
     )
     def index(self, call: Call, notification: str) -> dict[str, Any]:
         """List what each gate said last."""
-        uuid = recovery.get_notification(call.context, notification).uuid
+        uuid = reading.find_notification(
+            self.service, call.context, notification
+        ).uuid
         found = decisions.list_decisions(call.context, uuid)
         return {"decisions": [views.decision(item) for item in found]}

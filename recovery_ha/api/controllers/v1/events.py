@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from recovery_ha.api import waiting
+from recovery_ha.api import reading, waiting
 from recovery_ha.api.expose import Call, expose
 from recovery_ha.api.schemas import following as schemas
 from recovery_ha.api.service import Service
 from recovery_ha.api.views import following as views
-from recovery_ha.db import history, recovery
+from recovery_ha.db.ledger import events
 from recovery_ha.policies import notifications as rules
 
 
@@ -27,14 +27,16 @@ class Events:
     )
     def index(self, call: Call, notification: str) -> dict[str, Any]:
         """List the events after a cursor; wait for one if there is none."""
-        uuid = recovery.get_notification(call.context, notification).uuid
+        uuid = reading.find_notification(
+            self.service, call.context, notification
+        ).uuid
         since = _number(call, "since", 0)
         self._wait(call, uuid, since)
         # Read before the events: none of those before its end is missing.
-        latest = history.latest(call.context, uuid)
+        latest = events.latest(call.context, uuid)
         limit = self.service.max_limit
         limit = min(_number(call, "limit", limit), limit)
-        found = history.list_events(call.context, uuid, since, limit)
+        found = events.list_events(call.context, uuid, since, limit)
         cursor = found[-1].id if found else since
         return {
             "events": [views.event(item) for item in found],
@@ -47,7 +49,7 @@ class Events:
         seconds = _number(call, "wait", 0)
 
         def is_news() -> bool:
-            latest = history.latest(call.context, uuid)
+            latest = events.latest(call.context, uuid)
             return latest.event > since or latest.ended
 
         if not seconds or is_news():

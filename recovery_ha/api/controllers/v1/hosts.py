@@ -55,7 +55,7 @@ class Hosts:
     def create(self, call: Call, segment: str) -> dict[str, Any]:
         """Add a host to a segment."""
         values = _columns(call.body["host"])
-        with self._announced("create", lambda: values) as told:
+        with self._announced(call, "create", lambda: values) as told:
             found = told(db.create_host(call.context, segment, **values))
         return {"host": _view(call, found)}
 
@@ -83,7 +83,7 @@ class Hosts:
         """Change a host."""
         changes = _columns(call.body["host"])
         look = self._look(call, segment, host)
-        with self._announced("update", look) as told:
+        with self._announced(call, "update", look) as told:
             found = told(db.update_host(call.context, segment, host, changes))
         if changes.get("on_maintenance") is False:
             self.service.wake()  # what was held goes on
@@ -99,11 +99,19 @@ class Hosts:
     )
     def delete(self, call: Call, segment: str, host: str) -> None:
         """Remove a host from its segment."""
-        with self._announced("delete", self._look(call, segment, host)):
+        with self._announced(call, "delete", self._look(call, segment, host)):
             db.delete_host(call.context, segment, host)
 
-    def _announced(self, verb: str, look: Callable[[], Any]) -> Announced:
-        return Announced(self.service.events, f"host.{verb}", host_event, look)
+    def _announced(
+        self, call: Call, verb: str, look: Callable[[], Any]
+    ) -> Announced:
+        return Announced(
+            self.service.events,
+            f"host.{verb}",
+            host_event,
+            look,
+            request_id=call.context.request_id,
+        )
 
     def _look(self, call: Call, segment: str, host: str) -> Callable[[], Any]:
         return lambda: db.get_host(call.context, segment, host)

@@ -3,7 +3,7 @@
 import logging
 from typing import Any
 
-from recovery_ha.api import listing
+from recovery_ha.api import listing, reading
 from recovery_ha.api.announcing import Announced
 from recovery_ha.api.expose import Call, expose
 from recovery_ha.api.schemas import common
@@ -54,6 +54,7 @@ class Notifications:
         found = db.list_notifications(
             call.context,
             listing.page(call.query, self.service.max_limit),
+            reporter=reading.reporter(self.service, call.context),
             **filters,
         )
         return {"notifications": [_view(call, item) for item in found]}
@@ -102,7 +103,9 @@ class Notifications:
     )
     def show(self, call: Call, notification: str) -> dict[str, Any]:
         """Show a notification, from 1.1 on with its tasks."""
-        found = db.get_notification(call.context, notification)
+        found = reading.find_notification(
+            self.service, call.context, notification
+        )
         view = _view(call, found)
         if call.version >= Version(1, 1):
             view["recovery_workflow_details"] = views.workflow_details(
@@ -121,6 +124,7 @@ class Notifications:
             f"notification.{verb}",
             notification_event,
             lambda: known,
+            request_id=report.request_id,
         )
 
 

@@ -53,7 +53,7 @@ class Segments:
     def create(self, call: Call) -> dict[str, Any]:
         """Add a segment."""
         values = _columns(call.body["segment"])
-        with self._announced("create", lambda: values) as told:
+        with self._announced(call, "create", lambda: values) as told:
             found = told(db.create_segment(call.context, **values))
         return {"segment": views.segment(found)}
 
@@ -81,7 +81,9 @@ class Segments:
     def update(self, call: Call, segment: str) -> dict[str, Any]:
         """Change a segment."""
         changes = _columns(call.body["segment"])
-        with self._announced("update", self._look(call, segment)) as told:
+        with self._announced(
+            call, "update", self._look(call, segment)
+        ) as told:
             found = told(db.update_segment(call.context, segment, changes))
         if changes.get("enabled"):
             self.service.wake()  # what was held goes on
@@ -97,12 +99,18 @@ class Segments:
     )
     def delete(self, call: Call, segment: str) -> None:
         """Remove a segment and its hosts."""
-        with self._announced("delete", self._look(call, segment)):
+        with self._announced(call, "delete", self._look(call, segment)):
             db.delete_segment(call.context, segment)
 
-    def _announced(self, verb: str, look: Callable[[], Any]) -> Announced:
+    def _announced(
+        self, call: Call, verb: str, look: Callable[[], Any]
+    ) -> Announced:
         return Announced(
-            self.service.events, f"segment.{verb}", segment_event, look
+            self.service.events,
+            f"segment.{verb}",
+            segment_event,
+            look,
+            request_id=call.context.request_id,
         )
 
     def _look(self, call: Call, segment: str) -> Callable[[], Any]:

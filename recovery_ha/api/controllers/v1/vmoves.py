@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from recovery_ha.api import listing
+from recovery_ha.api import listing, reading
 from recovery_ha.api.expose import Call, expose
 from recovery_ha.api.schemas import common
 from recovery_ha.api.schemas import vmoves as schemas
 from recovery_ha.api.service import Service
 from recovery_ha.api.views import recovery as views
-from recovery_ha.db import recovery, vmoves
+from recovery_ha.db import vmoves
 from recovery_ha.domain.errors import BadRequest
 from recovery_ha.domain.recovery import NotificationType
 from recovery_ha.policies import vmoves as rules
@@ -32,7 +32,7 @@ class VMoves:
         """List the vmoves of a notification."""
         found = vmoves.list_vmoves(
             call.context,
-            _notification_uuid(call, notification),
+            self._notification_uuid(call, notification),
             listing.page(call.query, self.service.max_limit),
             **listing.texts(call.query, "type", "status"),
         )
@@ -50,21 +50,22 @@ class VMoves:
         self, call: Call, notification: str, vmove: str
     ) -> dict[str, Any]:
         """Show one vmove of a notification."""
-        uuid = _notification_uuid(call, notification)
+        uuid = self._notification_uuid(call, notification)
         found = vmoves.get_vmove(call.context, uuid, vmove)
         return {"vmove": views.vmove(found)}
 
+    def _notification_uuid(self, call: Call, reference: str) -> str:
+        """Return the uuid of a notification that can have vmoves.
 
-def _notification_uuid(call: Call, reference: str) -> str:
-    """Return the uuid of a notification that can have vmoves.
-
-    :raises BadRequest: it is not about a host.
-    """
-    found = recovery.get_notification(call.context, reference)
-    if found.type is not NotificationType.COMPUTE_HOST:
-        raise BadRequest(
-            f"Notification {found.uuid} is of type {found.type}; only"
-            f" notifications of type {NotificationType.COMPUTE_HOST} have"
-            " vmoves."
+        :raises BadRequest: it is not about a host.
+        """
+        found = reading.find_notification(
+            self.service, call.context, reference
         )
-    return found.uuid
+        if found.type is not NotificationType.COMPUTE_HOST:
+            raise BadRequest(
+                f"Notification {found.uuid} is of type {found.type}; only"
+                f" notifications of type {NotificationType.COMPUTE_HOST} have"
+                " vmoves."
+            )
+        return found.uuid

@@ -2,7 +2,15 @@ import pytest
 import sqlalchemy as sa
 
 from recovery_ha.context import internal_context
-from recovery_ha.db import history, models, owned, recovery, vmoves, work
+from recovery_ha.db import (
+    models,
+    owned,
+    recovery,
+    recovery_runs,
+    vmoves,
+    work,
+)
+from recovery_ha.db.ledger import events
 from recovery_ha.domain.gates import Decision, Verdict
 from recovery_ha.domain.lease import WorkKind
 from recovery_ha.domain.recovery import NotificationStatus
@@ -58,8 +66,8 @@ def row(database, uuid):
 @pytest.fixture
 def said(ctx, uuid):
     def said():
-        events = history.list_events(ctx, uuid, 0, 100)
-        return [(e.text, e.request_id) for e in events]
+        found = events.list_events(ctx, uuid, 0, 100)
+        return [(e.text, e.request_id) for e in found]
 
     return said
 
@@ -71,7 +79,7 @@ def end(ctx, uuid, claim):
     def end(status=NotificationStatus.FAILED, *, begun=True):
         claimed = claim()
         if begun:
-            owned.start_flow(ctx, claimed, "flow", new_attempt=True)
+            recovery_runs.start_flow(ctx, claimed, "flow", new_attempt=True)
             owned.remember(
                 ctx, claimed, service={"id": 1}, host={"x": 1}, other=2
             )
@@ -114,6 +122,7 @@ def test_a_report_that_waits_is_cancelled_at_once(
 @pytest.mark.parametrize("action", ["cancel", "rollback"])
 def test_the_engine_that_works_on_it_is_told(ctx, act, claim, row, action):
     claimed = claim()
+    recovery_runs.start_flow(ctx, claimed, "flow", new_attempt=True)
 
     answer = act(action)
     assert answer.json["transaction"]["status"] == "running"
@@ -128,7 +137,7 @@ def test_the_engine_that_works_on_it_is_told(ctx, act, claim, row, action):
 def test_what_was_begun_is_handed_to_an_engine(
     ctx, act, claim, row, world, notification, action
 ):
-    owned.start_flow(ctx, claim(), "flow", new_attempt=True)
+    recovery_runs.start_flow(ctx, claim(), "flow", new_attempt=True)
     world.set(notification, lease_expires_at=1.0)  # its engine has died
 
     answer = act(action)

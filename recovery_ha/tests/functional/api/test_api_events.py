@@ -14,7 +14,7 @@ from recovery_ha.tests.fixtures.messages import (
     Listener,
     skip_without_rabbit,
 )
-from recovery_ha.tests.fixtures.rest import HOST, SEGMENT, Api, World
+from recovery_ha.tests.fixtures.rest import HOST, REPORT, SEGMENT, Api, World
 
 pytestmark = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 
@@ -126,3 +126,51 @@ def test_without_a_queue_requests_go_on(serve, database):
         world.host(world.segment())
         for _turn in range(20):
             world.vm_report()
+
+
+def test_each_names_the_request_it_comes_from(listened, database):
+    api, listener = listened
+    world = World(api, database)
+    world.host(world.segment())
+    listener.wait_for(4)
+    answer = api.post("/notifications", {"notification": REPORT})
+    listener.wait_for(6)
+    request_id = answer.headers["x-openstack-request-id"]
+    # And nothing else, least of all a token.
+    assert listener.contexts[-2:] == [{"request_id": request_id}] * 2
+    refused = api.post("/segments", {"segment": SEGMENT})
+    listener.wait_for(8)
+    request_id = refused.headers["x-openstack-request-id"]
+    assert listener.contexts[-2:] == [{"request_id": request_id}] * 2
+
+
+def test_a_recovery_that_the_api_ends_is_told_like_an_engine_would(
+    listened, database
+):
+    api, listener = listened
+    world = World(api, database)
+    world.host(world.segment())
+    uuid = world.report()["notification_uuid"]
+    listener.wait_for(6)
+    url = f"/transactions/{uuid}/action"
+    answer = api.post(url, {"action": "cancel"})
+    assert answer.status == 202
+    listener.wait_for(7)
+    kind, priority, _publisher, _payload = listener.heard[-1]
+    assert (kind, priority) == ("notification.process.error", "error")
+    told = listener.data(kind)
+    assert (told["notification_uuid"], told["status"]) == (uuid, "failed")
+    fault = told["fault"]["masakari_object.data"]
+    assert fault["exception_message"] == (
+        "Cancelled by an operator (user noauth)."
+    )
+    request_id = answer.headers["x-openstack-request-id"]
+    assert listener.contexts[-1] == {"request_id": request_id}
+    # What an engine ends is told by the engine; a refusal is told by none.
+    assert api.post(url, {"action": "cancel"}).status == 409
+    assert api.post(url, {"action": "retry"}).status == 202
+    world.segment(name="two")
+    assert listener.wait_for(9)[7:] == [
+        "segment.create.start",
+        "segment.create.end",
+    ]

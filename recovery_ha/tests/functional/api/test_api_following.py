@@ -6,8 +6,9 @@ import pytest
 
 from recovery_ha.api.app import make_app
 from recovery_ha.context import internal_context
-from recovery_ha.db import history, recovery
-from recovery_ha.db.history import Remark
+from recovery_ha.db import recovery
+from recovery_ha.db.ledger import events
+from recovery_ha.domain.history import Remark
 from recovery_ha.tests.fixtures.rest import Api
 from recovery_ha.tests.fixtures.waiting import eventually
 
@@ -24,7 +25,7 @@ def say(database, notification):
     def say(*texts):
         remarks = [Remark(text, "Task", 0.5) for text in texts]
         uuid = notification["notification_uuid"]
-        history.add_events(ctx, uuid, remarks, "req-1")
+        events.add_events(ctx, uuid, remarks, "req-1")
 
     return say
 
@@ -49,13 +50,13 @@ class Later:
 def waits(monkeypatch):
     """Count the looks of requests that wait."""
     looks = []
-    latest = history.latest
+    latest = events.latest
 
     def counted(*args):
         looks.append(args)
         return latest(*args)
 
-    monkeypatch.setattr(history, "latest", counted)
+    monkeypatch.setattr(events, "latest", counted)
     return looks
 
 
@@ -147,7 +148,7 @@ def test_who_waits_holds_no_connection(api, database, url, waits):
 def test_a_look_is_one_statement(database, notification, statements):
     ctx = internal_context(database)
     with statements() as seen:
-        history.latest(ctx, notification["notification_uuid"])
+        events.latest(ctx, notification["notification_uuid"])
     assert len([s for s in seen if s.lstrip().startswith("SELECT")]) == 1
     assert len([s for s in seen if not s.startswith("BEGIN")]) == 1
 

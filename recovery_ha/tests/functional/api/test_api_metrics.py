@@ -107,6 +107,68 @@ def test_the_api_serves_them_on_a_port_of_their_own(conf, tmp_path, port):
     assert not daemon.said("Traceback")
 
 
+COMMANDS = {
+    "engine": ("engine_port", "works.", "recovery_ha_sweep_seconds_count"),
+    "standalone": ("port", "Serving http", "recovery_ha_sweep_seconds_count"),
+}
+
+
+@pytest.fixture(params=COMMANDS)
+def daemon(request, conf, database, tmp_path, port):
+    """Return what starts a command with metrics, and one of its numbers."""
+    option, ready, number = COMMANDS[request.param]
+    config = write_config(
+        tmp_path / f"{request.param}.conf",
+        {
+            "DEFAULT": {"transport_url": "fake://"},
+            "api": {"port": 0},
+            "metrics": {"enabled": True, option: port},
+            "database": {"connection": conf.database.connection},
+            "nova": {
+                "auth_type": "password",
+                "auth_url": "http://127.0.0.1:1/v3",  # nobody is there
+                "username": "service",
+                "password": "secret",
+            },
+        },
+    )
+    started = []
+
+    def start():
+        started.append(
+            Daemon(request.param, request.param, config, ready=ready)
+        )
+        return started[-1]
+
+    yield start, number
+    for found in started:
+        found.clean_up()
+
+
+@pytest.mark.processes
+def test_engines_serve_them_too(daemon, port):
+    start, number = daemon
+    found = start().wait_ready()
+    eventually(lambda: read(port)[number] > 0, "it has looked for work")
+    found.terminate()
+    assert found.wait_ended() == 0
+    assert not found.said("Traceback")
+
+
+@pytest.mark.processes
+def test_a_command_whose_port_is_in_use_says_so_in_one_line(daemon, port):
+    start, _number = daemon
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", port))
+        other.listen()
+        found = start()
+        assert found.wait_ended() == 1
+    lines = found.log.read_text().splitlines()
+    assert [line for line in lines if "Cannot listen" in line] == lines[-1:]
+    assert f"127.0.0.1:{port} ([metrics])" in lines[-1]
+    assert "Traceback" not in "".join(lines)
+
+
 _GUNICORN = """
 from prometheus_client import CollectorRegistry, multiprocess
 from prometheus_client import start_http_server

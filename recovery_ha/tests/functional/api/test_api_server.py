@@ -138,9 +138,9 @@ print(Request.blank("/v1/segments").get_response(application).text)
 """
 
 
-def load(tmp_path, **environ):
+def load(tmp_path, call=_CALL, **environ):
     return subprocess.run(
-        [sys.executable, "-c", _CALL],
+        [sys.executable, "-c", call],
         capture_output=True,
         text=True,
         timeout=60,
@@ -150,6 +150,7 @@ def load(tmp_path, **environ):
     )
 
 
+@pytest.mark.usefixtures("database")
 def test_wsgi_application(tmp_path, options):
     options["api"]["allow_remote_noauth"] = True
     write_config(tmp_path / "recovery-ha.conf", options)
@@ -188,3 +189,43 @@ def test_wsgi_application_without_a_database(tmp_path, options):
     done = load(tmp_path)
     assert done.returncode != 0
     assert "db sync" in done.stdout + done.stderr
+
+
+_CHANGE = """
+from recovery_ha.wsgi.api import application
+from webob import Request
+for name in range(3):
+    body = {"segment": {
+        "name": f"s{name}",
+        "recovery_method": "auto",
+        "service_type": "compute",
+    }}
+    asked = Request.blank("/v1/segments", method="POST", json=body)
+    assert asked.get_response(application).status_int == 201
+"""
+
+
+@pytest.mark.usefixtures("database")
+def test_wsgi_application_sends_its_last_events(tmp_path, options):
+    options["api"]["allow_remote_noauth"] = True
+    options["oslo_messaging_notifications"] = {"driver": "log"}
+    write_config(tmp_path / "recovery-ha.conf", options)
+    done = load(tmp_path, _CHANGE)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count('"segment.create.end"') == 3
+
+
+@pytest.mark.usefixtures("database")
+def test_wsgi_application_gives_up_on_its_last_events(tmp_path, options, port):
+    options["api"]["allow_remote_noauth"] = True
+    options["oslo_messaging_notifications"] = {
+        "driver": "messagingv2",
+        "transport_url": f"rabbit://127.0.0.1:{port}/",
+    }
+    write_config(tmp_path / "recovery-ha.conf", options)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", port))
+        silent.listen()
+        done = load(tmp_path, _CHANGE)
+    assert done.returncode == 0, done.stderr
+    assert "5 events were not sent." in done.stdout

@@ -1,0 +1,1 @@
+"""Clusters of folders: an example of a provisioning plug-in."""
