@@ -24,13 +24,17 @@ def _version(_conf: cfg.ConfigOpts, database: Database) -> int:
 
 def _purge(conf: cfg.ConfigOpts, database: Database) -> int:
     migration.check_ready(database)
+    limits = purge.Limits.all(conf.command.age_in_days)
+    if conf.command.configured:
+        limits = purge.Limits.configured(conf.retention)
     removed = purge.purge(
         internal_context(database),
-        age_in_days=conf.command.age_in_days,
+        limits,
         max_rows=conf.command.max_rows,
+        batch_size=conf.retention.batch_size,
     )
-    for table, count in removed.items():
-        sys.stdout.write(f"{table}: {count} rows removed\n")
+    for name, count in removed.items():
+        sys.stdout.write(f"{name}: {count} removed\n")
     return 0
 
 
@@ -65,8 +69,8 @@ def _add_commands(subparsers: object) -> None:
     ).set_defaults(run=_version)
     purging = commands.add_parser(
         "purge",
-        help="Remove ended notifications with their vmoves and progress, and "
-        "deleted segments and hosts.",
+        help="Remove ended notifications with their vmoves and progress, "
+        "ended transactions, and deleted segments, hosts and clusters.",
     )
     purging.add_argument(
         "--age-in-days",
@@ -80,8 +84,13 @@ def _add_commands(subparsers: object) -> None:
         "--max_rows",
         type=_row_limit,
         default=-1,
-        help="At most so many notifications, segments and hosts each; -1, "
+        help="At most so many notifications, segments and so on each; -1, "
         "the default, means all.",
+    )
+    purging.add_argument(
+        "--configured",
+        action="store_true",
+        help="Take the days of group [retention] instead, as engines do.",
     )
     purging.set_defaults(run=_purge)
 

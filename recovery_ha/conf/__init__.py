@@ -21,7 +21,10 @@ from recovery_ha.conf import (
     nova,
     policy,
     process_failure,
+    provisioning,
     recovery_flows,
+    reporting,
+    retention,
     standalone,
 )
 from recovery_ha.domain import errors
@@ -37,13 +40,20 @@ MODULES = (
     host_failure,
     instance_failure,
     process_failure,
+    provisioning,
     recovery_flows,
+    reporting,
+    retention,
     standalone,
 )
 
 #: The file that holds the operator's own recovery flows.
 CUSTOM_FLOWS_FILE = "recovery-ha-custom-recovery-methods.conf"
-_TASKS = "recovery_ha.task_flow.tasks"
+#: The groups of entry points that make a package a plug-in.
+_PLUGINS = (
+    "recovery_ha.task_flow.tasks",
+    "recovery_ha.provisioning_plugins",
+)
 _OPTIONS = "oslo.config.opts"
 _DEFAULT_LEVELS = [
     "alembic=WARN",
@@ -147,14 +157,15 @@ def register_all(conf: cfg.ConfigOpts) -> None:
 
 
 def _register_third_party(conf: cfg.ConfigOpts) -> None:
-    """Register the options of packages that have tasks of recovery flows.
+    """Register the options of packages that have tasks or plug-ins.
 
     Only those packages are imported; many others on a machine announce
     options, too.
     """
     owners = {
         point.dist.name
-        for point in importlib.metadata.entry_points(group=_TASKS)
+        for group in _PLUGINS
+        for point in importlib.metadata.entry_points(group=group)
         if point.dist and not point.value.startswith("recovery_ha.")
     }
     if not owners:
@@ -173,7 +184,7 @@ def _register_third_party(conf: cfg.ConfigOpts) -> None:
         on_load_failure_callback=lambda _manager, point, exc: _refuse(
             points[point.name], exc
         ),
-        warn_on_missing_entrypoint=False,
+        on_missing_entrypoints_callback=None,
     )
     for ext in found:
         try:
@@ -187,5 +198,6 @@ def _register_third_party(conf: cfg.ConfigOpts) -> None:
 def _refuse(package: str, cause: BaseException) -> NoReturn:
     raise errors.InvalidConfiguration(
         f"The options of package {package}, which has tasks of recovery"
-        f" flows, cannot be registered: {type(cause).__name__}: {cause}"
+        " flows or plug-ins, cannot be registered:"
+        f" {type(cause).__name__}: {cause}"
     ) from cause

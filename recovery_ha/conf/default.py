@@ -1,4 +1,7 @@
-"""Timing of recoveries: Masakari's names, where they still mean something."""
+"""Timing of recoveries, and the event log: Masakari's and Sahara's names.
+
+Masakari's are there where they still mean something.
+"""
 
 from typing import Any
 
@@ -68,6 +71,13 @@ OPTS = [
         "One look is one list request for all instances of a host. Right "
         "after something has changed, and when an evacuation is expected to "
         "end, Nova is looked at up to ten times as often.",
+    ),
+    cfg.BoolOpt(
+        "disable_event_log",
+        default=False,
+        help="Write no events about the provisioning of clusters. Steps with "
+        "their counters, and the history of each instance, are written "
+        "either way. For the API and the engines alike.",
     ),
 ]
 

@@ -14,6 +14,8 @@ from recovery_ha import opts
 
 ROOT = pathlib.Path(recovery_ha.__file__).parents[1]
 LONGEST_MODULE = 500
+#: It is copied to where nothing else of the package is.
+ONE_FILE = "recovery_ha/reporter.py"
 OPTIONS = {
     (group, option.dest): option
     for group, found in opts.list_all_opts()
@@ -38,7 +40,9 @@ def requirements(name):
 def modules():
     return [
         path
-        for folder in ("recovery_ha", "doc", ".ci", "benchmarks", "tools")
+        for folder in (
+            *("recovery_ha", "contrib", "doc", ".ci", "benchmarks", "tools"),
+        )
         for path in (ROOT / folder).rglob("*.py")
     ]
 
@@ -49,6 +53,7 @@ def test_no_module_is_too_long():
         for path in modules()
     }
     assert lengths
+    lengths.pop(ONE_FILE)
     long = {p: n for p, n in lengths.items() if n > LONGEST_MODULE}
     assert long == {}
 

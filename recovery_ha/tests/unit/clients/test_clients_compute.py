@@ -141,7 +141,7 @@ def test_nova_s_own_sentence_is_kept(compute, world):
         (404, errors.ComputeNotFound),
         (409, errors.ComputeConflict),
         (429, errors.ComputeUnavailable),
-        (500, errors.ComputeUnavailable),
+        (500, errors.ComputeFailed),
         (503, errors.ComputeUnavailable),
     ],
 )
@@ -232,7 +232,7 @@ def test_what_changes_something_is_never_repeated(
 ):
     fault = world.faults.add(method=method, status=status, times=None)
     fault.service = "compute"
-    with pytest.raises(errors.ComputeUnavailable):
+    with pytest.raises(errors.ComputeError):
         call(compute, dead[0])
     assert (fault.hits, work.slept) == (1, [])
 
