@@ -27,6 +27,7 @@ MICROVERSIONS = (
     (Version(1, 1), "recovery_workflow_details of a notification."),
     (Version(1, 2), "A segment can be disabled and enabled."),
     (Version(1, 3), "The vmoves of a notification."),
+    (Version(1, 4), "transaction_id of a notification."),
 )
 
 MIN = MICROVERSIONS[0][0]

@@ -21,6 +21,7 @@ from oslo_middleware import (
     request_id,
     sizelimit,
 )
+from oslo_middleware import opts as middleware_opts
 from oslo_middleware.healthcheck import opts as healthcheck_opts
 
 from recovery_ha import provisioning
@@ -47,6 +48,9 @@ LOG = logging.getLogger(__name__)
 _HEALTHCHECK_PATH = "/healthcheck"
 #: While it exists the health check says 503, unless configured otherwise.
 _HEALTHCHECK_FILE = "/etc/recovery_ha/healthcheck_disable"
+#: Bytes, unless configured otherwise: a thousand reports, or the graph of a
+#: deployment, do not fit in oslo.middleware's own default.
+MAX_REQUEST_BODY = 4 * 2**20
 
 
 def make_app(
@@ -178,6 +182,11 @@ def _faults(app: App, _conf: cfg.ConfigOpts) -> App:
 
 def _size_limit(app: App, conf: cfg.ConfigOpts) -> App:
     """Before anything reads the body."""
+    for group, options in middleware_opts.list_opts_sizelimit():
+        conf.register_opts(options, group=group)
+    conf.set_default(
+        "max_request_body_size", MAX_REQUEST_BODY, group="oslo_middleware"
+    )
     wrapped: App = sizelimit.RequestBodySizeLimiter(app, conf)
     return wrapped
 

@@ -111,6 +111,12 @@ _OTHER_KEY = "masakariFault"
 #: The URLs that clients of Sahara use.
 _OF_SAHARA = re.compile(r"/v1\.1(/|\Z)")
 
+#: Those of Fuel's history.
+_OF_FUEL = re.compile(
+    r"/(api|v1/([0-9a-f\-]+/)?(transactions|tasks|deployment_history))(/|\Z)",
+    re.ASCII,
+)
+
 #: What middleware refuses without saying it well.
 _TEXTS = {
     401: "The request you have made requires authentication.",
@@ -207,6 +213,8 @@ def _response(
     found: dict[str, Any] = {_KEYS.get(status, _OTHER_KEY): fault}
     if _OF_SAHARA.match(environ.get("PATH_INFO", "")):
         found |= _sahara_fault(status, text)
+    if _OF_FUEL.match(environ.get("PATH_INFO", "")):
+        found |= {"message": text, "errors": None}
     body = json.dumps(found).encode()
     return webob.Response(
         body=body, status=status, content_type="application/json"

@@ -88,8 +88,8 @@ def expose(
 
     The method gets a :class:`Call` and the references in the URL and returns
     what is answered, None without a body; :class:`Other` and
-    :class:`~recovery_ha.api.streaming.Stream` say more of it. Before a token is known (policy
-    :data:`NO_TOKEN`) it gets the :class:`Request` instead.
+    :class:`~recovery_ha.api.streaming.Stream` say more of it. Before a token
+    is known (policy :data:`NO_TOKEN`) it gets the :class:`Request` instead.
 
     :param versions: the first and the last (None: newest) version it has.
     :param policy: the rule which the caller must satisfy.

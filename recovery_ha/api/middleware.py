@@ -16,9 +16,12 @@ Environ = dict[str, Any]
 App = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
 #: What needs no token: everything outside the version (which only names the
-#: versions) and the version's own document, with or without a project.
+#: versions) and the version's own document, with or without a project; and
+#: the document by which clients of Fuel learn whether they need one.
 _OPEN = re.compile(
-    r"(?!/v1(\.1)?(/|\Z)).*|/v1/?([0-9a-f\-]+/?)?", re.DOTALL | re.ASCII
+    r"(?!/(v1(\.1)?|api)(/|\Z)).*|/v1/?([0-9a-f\-]+/?)?"
+    r"|/api(/v1)?/version/?",
+    re.DOTALL | re.ASCII,
 )
 
 

@@ -11,6 +11,7 @@ import contextlib
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from oslo_db import exception as db_exc
@@ -154,12 +155,15 @@ def _upgrade_own(database: Database, revision: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     config.set_main_option("path_separator", "os")
-    with database.engine.connect() as connection, _unlinked(connection):
-        with connection.begin():
-            config.attributes["connection"] = connection
-            command.upgrade(config, revision)
-            if connection.dialect.name == "sqlite":
-                _check_links(connection)
+    with (
+        database.engine.connect() as connection,
+        _unlinked(connection),
+        connection.begin(),
+    ):
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+        if connection.dialect.name == "sqlite":
+            _check_links(connection)
 
 
 @contextlib.contextmanager
@@ -173,8 +177,7 @@ def _unlinked(connection: sa.Connection) -> Iterator[None]:
     if connection.dialect.name != "sqlite":
         yield
         return
-    dbapi = connection.connection.driver_connection
-    assert dbapi is not None
+    dbapi: Any = connection.connection.driver_connection
     dbapi.execute("PRAGMA foreign_keys=OFF")
     try:
         yield

@@ -465,10 +465,10 @@ def finish(
     )
     if asked == "rollback" and done != asked:
         raise errors.RecoveryInterrupted(asked)
-    if status is not NotificationStatus.FAILED:
-        _refuse_open_moves(ctx, claim)
     values = ending.ended(status, message, duplicate_window)
     work.release(ctx, claim, wake_in=None, **values)
+    if status is not NotificationStatus.FAILED:
+        _refuse_open_moves(ctx, claim)
     recovery_runs.end(
         ctx, claim.uuid, status, message, cancelled=done == "cancel"
     )

@@ -135,8 +135,11 @@ def _beyond(column: Any, value: Any, descending: bool) -> Any:
     """Return the condition for values that come strictly after ``value``."""
     if value is None:
         return sa.false() if descending else column.is_not(None)
+    # A condition that is never true may keep a database from its index.
+    has_nulls = column.nullable
     if isinstance(column.type, sa.Boolean):
         column, value = sa.cast(column, sa.Integer), int(value)
     if not descending:
         return column > value
-    return sa.or_(column < value, column.is_(None))
+    below = column < value
+    return sa.or_(below, column.is_(None)) if has_nulls else below

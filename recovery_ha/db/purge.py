@@ -173,7 +173,7 @@ class _Purge:
                 break
         return removed
 
-    def _empty(self, runs: "sa.Select[tuple[int]]") -> bool:
+    def _empty(self, runs: "sa.Select[Any]") -> bool:
         """Remove the many rows of transactions; False: it was stopped."""
         for table in (_E, _H):
             while not self._stopped():
@@ -227,7 +227,7 @@ def _old_notifications(
 
 def _of_notifications(
     uuids: Sequence[str], before: datetime
-) -> "sa.Select[tuple[int]]":
+) -> "sa.Select[Any]":
     return (
         sa.select(_T.id)
         .join(_N, _N.notification_uuid == _T.uuid)
@@ -286,7 +286,7 @@ def _old_runs(
     )
 
 
-def _still(ids: Sequence[int], before: datetime) -> "sa.Select[tuple[int]]":
+def _still(ids: Sequence[int], before: datetime) -> "sa.Select[Any]":
     return (
         sa.select(_T.id)
         .where(_T.id.in_(ids), _ended_run(before))
@@ -297,7 +297,7 @@ def _still(ids: Sequence[int], before: datetime) -> "sa.Select[tuple[int]]":
 @writer
 def _drop_some(
     ctx: RequestContext,
-    runs: "sa.Select[tuple[int]]",
+    runs: "sa.Select[Any]",
     table: Any,
     size: int,
 ) -> int:

@@ -4,7 +4,7 @@ from typing import Any
 
 from recovery_ha.api.expose import NO_TOKEN, expose
 from recovery_ha.api.request import Request
-from recovery_ha.api.schemas import common
+from recovery_ha.api.schemas import common, transactions
 from recovery_ha.api.schemas import documents as schemas
 from recovery_ha.api.service import Service
 from recovery_ha.api.views import versions as views
@@ -51,6 +51,18 @@ class Documents:
     def choices(self, request: Request) -> dict[str, Any]:
         """Say which versions there are to whoever asks for another path."""
         return views.choices(self._base(request), request.path_info)
+
+    @expose(
+        versions=("1.0", None),
+        policy=NO_TOKEN,
+        query=common.NO_QUERY,
+        body=None,
+        response=transactions.VERSION,
+        status=200,
+    )
+    def fuel_version(self, _request: Request) -> dict[str, Any]:
+        """Tell clients of Fuel whether they need a token."""
+        return views.fuel_version(auth_required=not self.service.open)
 
     def _base(self, request: Request) -> str:
         prefix = self.service.link_prefix or request.application_url

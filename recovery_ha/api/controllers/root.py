@@ -22,11 +22,26 @@ from recovery_ha.api.controllers.v1.clusters import (
     ClusterSteps,
 )
 from recovery_ha.api.controllers.v1.decisions import Decisions
+from recovery_ha.api.controllers.v1.deployment_history import (
+    AllHistory,
+    History,
+)
 from recovery_ha.api.controllers.v1.events import Events
 from recovery_ha.api.controllers.v1.extensions import Extensions
 from recovery_ha.api.controllers.v1.hosts import Hosts
 from recovery_ha.api.controllers.v1.notifications import Notifications
+from recovery_ha.api.controllers.v1.reports import Reports
 from recovery_ha.api.controllers.v1.segments import Segments
+from recovery_ha.api.controllers.v1.transaction_parts import (
+    TransactionEvents,
+    TransactionSteps,
+    TransactionSummary,
+)
+from recovery_ha.api.controllers.v1.transactions import (
+    Infos,
+    Tasks,
+    Transactions,
+)
 from recovery_ha.api.controllers.v1.vmoves import VMoves
 from recovery_ha.api.request import Request
 from recovery_ha.api.service import Service
@@ -35,7 +50,9 @@ from recovery_ha.domain.errors import BadRequest
 Handler = Callable[..., Any]
 
 _VERSION = "v1"
-#: Sahara's version, and the one resource of it that is here, too.
+#: What URLs of Fuel and of Sahara begin with, and the resources of them that
+#: are here, too.
+_FUEL, _FUELS = "api", {"transactions", "tasks"}
 _SAHARA, _SAHARAS = "v1.1", {"clusters", "clusters.json"}
 _PROJECT = re.compile(r"[0-9a-f\-]+", re.ASCII)
 _METHODS = {
@@ -65,6 +82,7 @@ def routes(service: Service) -> dict[str, dict[str, Handler]]:
         "notifications/{}/events": _collection(Events(service)),
         "notifications/{}/decisions": _collection(Decisions(service)),
         "transactions/{}/action": _collection(Actions(service)),
+        **_history(service),
         "clusters": _collection(Clusters(service)),
         "clusters/{}": _member(Clusters(service)),
         "clusters/{}/progress": _collection(ClusterProgress(service)),
@@ -74,6 +92,26 @@ def routes(service: Service) -> dict[str, dict[str, Handler]]:
         "notifications/{}/vmoves/{}": _member(vmoves),
         "extensions": _collection(extensions),
         "extensions/{}": _member(extensions),
+    }
+
+
+def _history(service: Service) -> dict[str, dict[str, Handler]]:
+    """Return the routes of runs."""
+    one = "transactions/{}"
+    return {
+        "transactions": _collection(Transactions(service)),
+        one: _member(Transactions(service)),
+        f"{one}/deployment_history": _collection(History(service)),
+        f"{one}/deployment_info": _collection(Infos(service)),
+        f"{one}/network_configuration": _collection(Infos(service)),
+        f"{one}/settings": _collection(Infos(service)),
+        f"{one}/steps": _collection(TransactionSteps(service)),
+        f"{one}/events": _collection(TransactionEvents(service)),
+        f"{one}/summary": _collection(TransactionSummary(service)),
+        f"{one}/reports": _collection(Reports(service)),
+        "tasks": _collection(Tasks(service)),
+        "tasks/{}": _member(Tasks(service)),
+        "deployment_history": _collection(AllHistory(service)),
     }
 
 
@@ -140,9 +178,24 @@ class Root:
             return self._documents.versions, []
         if parts[0] == _SAHARA and _SAHARAS.intersection(parts[1:3]):
             return self._resource(parts[1:], request)
+        if parts[0] == _FUEL:
+            return self._resource_of_fuel(parts[1:], request)
         if parts[0] != _VERSION:
             return self._documents.choices, []
         return self._resource(parts[1:], request)
+
+    def _resource_of_fuel(
+        self, parts: list[str], request: Request
+    ) -> tuple[Handler, list[str]]:
+        request.prefix = _FUEL
+        if parts[:1] == [_VERSION]:
+            request.prefix = f"{_FUEL}/{parts.pop(0)}"
+        if parts == ["version"]:
+            request.environ[requests.ROUTE_KEY] = f"/{_FUEL}/version"
+            return self._documents.fuel_version, []
+        if not parts or parts[0] not in _FUELS:
+            raise _not_found()
+        return self._resource(parts, request)
 
     def _resource(
         self, parts: list[str], request: Request

@@ -108,10 +108,8 @@ _TASK: Schema = {
     "additionalProperties": False,
 }
 _PLAIN = common.resource(**_NOTIFICATION)
-_DETAILED = common.resource(
-    **_NOTIFICATION,
-    recovery_workflow_details={"type": "array", "items": _TASK},
-)
+_WORKFLOW = {"recovery_workflow_details": {"type": "array", "items": _TASK}}
+_DETAILED = common.resource(**_NOTIFICATION, **_WORKFLOW)
 
 QUERY = common.query(
     **{
@@ -122,9 +120,25 @@ QUERY = common.query(
         "generated_since": "time",
     }
 )
-CREATED = Schemas(("1.0", None, common.wrapped("notification", _PLAIN)))
+_RUN = {"transaction_id": common.UUID}
+_PLAIN_WITH_RUN = common.resource(**_NOTIFICATION, **_RUN)
+CREATED = Schemas(
+    ("1.0", "1.3", common.wrapped("notification", _PLAIN)),
+    ("1.4", None, common.wrapped("notification", _PLAIN_WITH_RUN)),
+)
 ONE = Schemas(
     ("1.0", "1.0", common.wrapped("notification", _PLAIN)),
-    ("1.1", None, common.wrapped("notification", _DETAILED)),
+    ("1.1", "1.3", common.wrapped("notification", _DETAILED)),
+    (
+        "1.4",
+        None,
+        common.wrapped(
+            "notification",
+            common.resource(**_NOTIFICATION, **_WORKFLOW, **_RUN),
+        ),
+    ),
 )
-LIST = Schemas(("1.0", None, common.listed("notifications", _PLAIN)))
+LIST = Schemas(
+    ("1.0", "1.3", common.listed("notifications", _PLAIN)),
+    ("1.4", None, common.listed("notifications", _PLAIN_WITH_RUN)),
+)

@@ -61,3 +61,16 @@ def choices(base: str, path: str) -> dict[str, Any]:
             }
         ]
     }
+
+
+def fuel_version(*, auth_required: bool) -> dict[str, Any]:
+    """Return what Fuel says of itself, as far as its clients read it.
+
+    :param auth_required: requests need a token.
+    """
+    return {
+        "api": "1",
+        "auth_required": auth_required,
+        "feature_groups": [],
+        "release": str(microversion.MAX),
+    }

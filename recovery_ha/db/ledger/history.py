@@ -228,40 +228,26 @@ def counts_by_node(
 ) -> list[UnitCounts]:
     """Return how many tasks of each node have which status, nodes in order.
 
-    Two statements. The sum over all nodes is the transaction's ``counts``.
+    One statement, which reads the rows of these nodes once, from an index
+    alone. The sum over all nodes is the transaction's ``counts``.
 
     :param limit: of nodes.
     :param after: the last node of the page before; "": none.
     """
-    conn = connection(ctx)
-    of_run = _H.c.task_id == transaction_id
-    nodes = conn.scalars(
-        sa.select(_H.c.node_id)
-        .where(of_run, _H.c.node_id > after)
+    numbers = [
+        sa.func.count(
+            sa.case((sa.and_(_H.c.latest.is_(True), _H.c.status == status), 1))
+        )
+        for status in (field.name for field in fields(Counts))
+    ]
+    rows = connection(ctx).execute(
+        sa.select(_H.c.node_id, *numbers)
+        .where(_H.c.task_id == transaction_id, _H.c.node_id > after)
         .group_by(_H.c.node_id)
         .order_by(_H.c.node_id)
         .limit(limit)
-    ).all()
-    if not nodes:
-        return []
-    rows = conn.execute(
-        sa.select(_H.c.node_id, _H.c.status, sa.func.count())
-        .where(
-            of_run,
-            _H.c.node_id >= nodes[0],
-            _H.c.node_id <= nodes[-1],
-            _H.c.latest.is_(True),
-        )
-        .group_by(_H.c.node_id, _H.c.status)
     )
-    found: dict[str, dict[str, int]] = {node: {} for node in nodes}
-    for node, status, number in rows:
-        found[node][status] = number
-    names = [field.name for field in fields(Counts)]
-    return [
-        UnitCounts(node, Counts(*(numbers.get(name, 0) for name in names)))
-        for node, numbers in found.items()
-    ]
+    return [UnitCounts(node, Counts(*found)) for node, *found in rows]
 
 
 @reader

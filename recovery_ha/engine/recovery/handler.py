@@ -404,7 +404,8 @@ class RecoveryHandler:
         notification = environment.notification
         failed = status is NotificationStatus.FAILED
         left = ends.left_behind(environment, failed=failed)
-        sentence = f"{sentence} {left}" if left else sentence
+        if left:
+            sentence = f"{sentence.rstrip('.')}. {left}"
         LOG.info(
             "Notification %s is %s: %s", notification.uuid, status, sentence
         )

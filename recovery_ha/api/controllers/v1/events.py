@@ -1,5 +1,7 @@
 """What is said about a recovery: ``/notifications/{notification}/events``."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from recovery_ha.api import reading, waiting
@@ -8,6 +10,7 @@ from recovery_ha.api.schemas import following as schemas
 from recovery_ha.api.service import Service
 from recovery_ha.api.views import following as views
 from recovery_ha.db.ledger import events
+from recovery_ha.domain.history import Event
 from recovery_ha.policies import notifications as rules
 
 
@@ -30,32 +33,70 @@ class Events:
         uuid = reading.find_notification(
             self.service, call.context, notification
         ).uuid
-        since = _number(call, "since", 0)
-        self._wait(call, uuid, since)
-        # Read before the events: none of those before its end is missing.
-        latest = events.latest(call.context, uuid)
-        limit = self.service.max_limit
-        limit = min(_number(call, "limit", limit), limit)
-        found = events.list_events(call.context, uuid, since, limit)
-        cursor = found[-1].id if found else since
+        found = follow(
+            self.service,
+            call,
+            uuid,
+            lambda: events.latest(call.context, uuid),
+        )
         return {
-            "events": [views.event(item) for item in found],
-            "cursor": cursor,
-            "ended": latest.ended and cursor >= latest.event,
+            "events": [views.event(item) for item in found.events],
+            "cursor": found.cursor,
+            "ended": found.ended,
         }
 
-    def _wait(self, call: Call, uuid: str, since: int) -> None:
-        """Wait for news, if that is asked for and there is a place."""
-        seconds = _number(call, "wait", 0)
 
-        def is_news() -> bool:
-            latest = events.latest(call.context, uuid)
-            return latest.event > since or latest.ended
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What is new about a run.
 
-        if not seconds or is_news():
-            return
-        if not self.service.waiting.wait_for(is_news, seconds):
-            call.headers["Retry-After"] = waiting.RETRY_AFTER
+    :ivar cursor: the id of the last event that is known by now.
+    :ivar ended: there will be no further one.
+    """
+
+    events: list[Event]
+    cursor: int
+    ended: bool
+
+
+def follow(
+    service: Service,
+    call: Call,
+    uuid: str,
+    latest: Callable[[], events.Latest],
+) -> Followed:
+    """Return the events after a cursor; wait for one if that is asked for.
+
+    :param uuid: the transaction's.
+    :param latest: tells how far it has come.
+    """
+    since = _number(call, "since", 0)
+    _wait(service, call, since, latest)
+    # Read before the events: none of those before its end is missing.
+    now = latest()
+    limit = min(_number(call, "limit", service.max_limit), service.max_limit)
+    found = events.list_events(call.context, uuid, since, limit)
+    cursor = found[-1].id if found else since
+    return Followed(found, cursor, now.ended and cursor >= now.event)
+
+
+def _wait(
+    service: Service,
+    call: Call,
+    since: int,
+    latest: Callable[[], events.Latest],
+) -> None:
+    """Wait for news, if that is asked for and there is a place."""
+    seconds = _number(call, "wait", 0)
+
+    def is_news() -> bool:
+        now = latest()
+        return now.event > since or now.ended
+
+    if not seconds or is_news():
+        return
+    if not service.waiting.wait_for(is_news, seconds):
+        call.headers["Retry-After"] = waiting.RETRY_AFTER
 
 
 def _number(call: Call, name: str, default: int) -> int:

@@ -129,6 +129,9 @@ class Notifications:
 
 
 def _view(call: Call, notification: Notification) -> dict[str, Any]:
-    return views.notification(
+    view = views.notification(
         notification, secrets=bool(call.context.is_admin)
     )
+    if call.version >= Version(1, 4):
+        view["transaction_id"] = notification.uuid  # they share it
+    return view

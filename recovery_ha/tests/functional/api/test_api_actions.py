@@ -339,6 +339,6 @@ def test_decisions_are_shown_in_order(ctx, api, uuid, claim):
 @pytest.mark.parametrize("tail", ["events", "decisions"])
 @pytest.mark.usefixtures("database")
 def test_unknown_notification_is_404(api, tail):
-    answer = api.get(f"/notifications/77/{tail}")
+    answer = api.get(f"/notifications/7777777/{tail}")
     assert answer.status == 404
     assert answer.fault["error"] == "recovery_ha.notification.not_found"

@@ -104,7 +104,7 @@ def test_what_is_refused_is_told_with_its_cause(listened, database):
     world = World(api, database)
     world.segment()
     assert api.post("/segments", {"segment": SEGMENT}).status == 409
-    assert api.delete("/segments/77").status == 404  # tells nothing
+    assert api.delete("/segments/7777777").status == 404  # tells nothing
     listener.wait_for(4)
     (found,) = [e for e in listener.heard if e[1] == "error"]
     assert found[0] == "segment.create.error"

@@ -82,7 +82,7 @@ def test_host_of_another_segment_is_404(api, world, host, method):
 @pytest.mark.usefixtures("database")
 def test_hosts_of_an_unknown_segment_are_404(api, method):
     body = {"host": HOST} if method == "POST" else None
-    answer = api(method, "/segments/77/hosts", body)
+    answer = api(method, "/segments/7777777/hosts", body)
     assert answer.status == 404
     assert answer.fault["error"] == "recovery_ha.segment.not_found"
 

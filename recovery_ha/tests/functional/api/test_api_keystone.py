@@ -109,7 +109,6 @@ def test_admin_may_do_everything(guarded, tokens, filled):
 
 
 READERS = {
-    "service": (["service"], {}),
     "system reader": (["reader"], {"system": True}),
     "system admin": (["admin", "member", "reader"], {"system": True}),
     "auditor": (["recovery_auditor"], {}),
@@ -136,6 +135,18 @@ def test_who_reads_the_whole_cloud(guarded, tokens, filled, who):
     mask = "SSH" if "admin" in roles else "***"
     assert [item["control_attributes"] for item in shown] == [mask, mask]
     assert len(api.get("/extensions").json["extensions"]) == 6
+
+
+def test_a_service_reads_hosts_and_not_what_others_posted(
+    guarded, tokens, filled
+):
+    api = guarded(tokens.add("service"))
+    for name in ("segments", "segment", "hosts", "host", "extensions"):
+        assert api.get(filled[name]).status == 200, name
+    for name in ("notification", "vmoves", "vmove"):
+        assert api.get(filled[name]).status == 404, name
+    answer = api.get(filled["notifications"])
+    assert answer.json["notifications"] == []
 
 
 @pytest.mark.parametrize("who", STRANGERS)

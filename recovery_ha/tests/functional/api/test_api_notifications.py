@@ -162,7 +162,7 @@ def test_notification_is_found_by_id_and_uuid(api, notification, key):
     )
 
 
-@pytest.mark.parametrize("reference", ["77", "x", str(uuid.UUID(int=1))])
+@pytest.mark.parametrize("reference", ["7777777", "x", str(uuid.UUID(int=1))])
 @pytest.mark.usefixtures("notification")
 def test_unknown_notification_is_404(api, reference):
     answer = api.get(f"/notifications/{reference}")

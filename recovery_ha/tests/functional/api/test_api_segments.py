@@ -48,7 +48,7 @@ def test_segment_is_found_by_id_and_uuid(api, segment, key):
 @pytest.mark.parametrize(
     "reference",
     [
-        "77",
+        "7777777",
         "9" * 30,
         "%D9%A3",
         "nobody",

@@ -72,7 +72,7 @@ def test_filters(api, world, notification, url):
 @pytest.mark.parametrize("tail", ["", "/1"])
 @pytest.mark.usefixtures("database")
 def test_unknown_notification_is_404(api, tail):
-    answer = api.get(f"/notifications/77/vmoves{tail}")
+    answer = api.get(f"/notifications/7777777/vmoves{tail}")
     assert answer.status == 404
     assert answer.fault["error"] == "recovery_ha.notification.not_found"
 

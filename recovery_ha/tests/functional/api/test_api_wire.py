@@ -47,7 +47,7 @@ def check_fault(answer, status, key, code=None):
         ("nonsense", "1.0"),
     ],
 )
-@pytest.mark.parametrize("path", ["/segments", "/segments/77"])
+@pytest.mark.parametrize("path", ["/segments", "/segments/7777777"])
 def test_version_of_the_answer(api, header, expected, path):
     headers = {} if header is None else {"OpenStack_API_Version": header}
     answer = api.get(path, **headers)
@@ -151,7 +151,7 @@ def test_head_is_a_get_without_a_body(api, segment, path):
     got, head = api.get(path), api("HEAD", path)
     assert (head.status, head.raw) == (200, b"")
     assert head.headers["content-length"] == str(len(got.raw))
-    assert api("HEAD", "/segments/77").status == 404
+    assert api("HEAD", "/segments/7777777").status == 404
 
 
 def test_url_that_is_not_utf8_is_400(api):
@@ -255,7 +255,7 @@ def test_body_of_another_kind_is_400(api, path, key, raw):
 
 @pytest.mark.usefixtures("conf")
 def test_body_that_is_too_large_is_413(api):
-    body = {"segment": SEGMENT | {"description": "x" * 120000}}
+    body = {"segment": SEGMENT | {"description": "x" * 5_000_000}}
     answer = api.post("/segments", body)
     check_fault(answer, 413, "overLimit", "recovery_ha.request.too_large")
 
@@ -272,7 +272,7 @@ def test_body_shorter_than_announced_is_400(app):
     check_fault(answer, 400, "badRequest")
 
 
-@pytest.mark.parametrize("size", [10, 200000])
+@pytest.mark.parametrize("size", [10, 5_000_000])
 def test_body_of_unknown_length(app, size):
     def chunked(environ, start_response):
         del environ["CONTENT_LENGTH"]

@@ -150,7 +150,7 @@ def test_pages_cost_the_same_with_many_rows(ctx, statements):
         "transactions": [1, 1],
         "history": [1, 1],
         "all runs": [1, 1],
-        "nodes": [2, 2],
+        "nodes": [1, 1],
         "steps": [2, 2],
         "clusters": [3, 3],
         "events": [1, 1],

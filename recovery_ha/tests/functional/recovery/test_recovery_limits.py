@@ -1,5 +1,6 @@
 """Limits that are never exceeded, and how little is asked of the others."""
 
+import pytest
 import sqlalchemy as sa
 
 from recovery_ha.tests.fixtures.waiting import eventually
@@ -55,17 +56,20 @@ def test_more_hosts_than_workers(site):
         assert all(site.world.servers[u].host == "compute-4" for u in servers)
 
 
-def test_few_requests_per_instance(site):
+@pytest.mark.parametrize(
+    ("lock_instances", "each"), [("when_needed", 1), ("always", 3)]
+)
+def test_few_requests_per_instance(site, lock_instances, each):
     site.world.settings.rebuild_seconds = 1
     servers = site.servers("compute-1", 20)
-    site.engine_here(verify_interval=1)
+    site.engine_here(verify_interval=1, lock_instances=lock_instances)
 
     uuid = site.lose("compute-1")
 
     site.assert_recovered(uuid, servers)
     asked = sum(site.world.journal.counts()["compute"].values())
     changes = len(site.world.journal.calls())
-    assert changes == 3 * len(servers) + 1
+    assert changes == each * len(servers) + 1
     assert asked - changes <= 20
 
 

@@ -232,7 +232,8 @@ def test_without_a_reserved_host_the_host_is_disabled_and_it_fails(site):
 
     ended = site.ended(uuid)
     assert ended.status is FAILED
-    assert ended.message.strip() == USED_UP
+    assert ended.message.strip().startswith(f"{USED_UP}. The compute service")
+    assert "set --enable compute-1 nova-compute" in ended.message
     assert ended.attempts == 2
     assert site.world.computes.get("compute-1").disabled
     assert hosts(site, servers) == ["compute-1"] * 2

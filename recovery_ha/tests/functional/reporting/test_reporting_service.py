@@ -20,7 +20,7 @@ PLAY = """
   hosts: all
   tasks:
     - name: Fine
-      ansible.builtin.debug:
+      ansible.builtin.ping:
     - name: Skipped
       ansible.builtin.debug:
       when: false

@@ -334,9 +334,7 @@ def test_moves_that_fail_at_last_fail_their_way(method):
     if method in {RecoveryMethod.AUTO_PRIORITY, RecoveryMethod.RH_PRIORITY}:
         other = Way.RESERVED if found.way is Way.AUTO else Way.AUTO
         assert (
-            isinstance(after, Stage)
-            and after.way is other
-            or after == Ended(f"1 of 2; {NONE_LEFT}")
-        )
+            isinstance(after, Stage) and after.way is other
+        ) or after == Ended(f"1 of 2; {NONE_LEFT}")
     else:
         assert after == Ended("1 of 2")
