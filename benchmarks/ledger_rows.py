@@ -194,9 +194,8 @@ def _transaction(ledger: Ledger, number: int) -> dict[str, Any]:
 
 def _units(nodes: list[str], tasks: int) -> Iterator[dict[str, Any]]:
     """Return rows of history that all transactions of a size have alike."""
-    number = 0
-    for name, place in itertools.product(nodes, range(tasks)):
-        number += 1
+    units = itertools.product(nodes, range(tasks))
+    for number, (name, place) in enumerate(units, 1):
         statuses = [TaskStatus.READY]
         if number % 50 == 0:
             statuses = [TaskStatus.ERROR, TaskStatus.READY]
@@ -259,9 +258,9 @@ def _load_history(
             connection.execute(
                 sa.insert(_HISTORY).from_select(
                     columns,
-                    rows.where(
-                        _RUNS.c.id >= start, _RUNS.c.id < end
-                    ).order_by(_RUNS.c.id, template.c.id),
+                    rows.where(_RUNS.c.id >= start, _RUNS.c.id < end).order_by(
+                        _RUNS.c.id, template.c.id
+                    ),
                     include_defaults=False,
                 )
             )

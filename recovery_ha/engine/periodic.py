@@ -11,6 +11,7 @@ from oslo_db import exception as db_exc
 
 from recovery_ha.context import RequestContext
 from recovery_ha.db import purge, recovery
+from recovery_ha.db.ledger import runs
 from recovery_ha.db.step_events import drop_step_events
 
 LOG = logging.getLogger(__name__)
@@ -30,8 +31,9 @@ class _Job:
 class Periodic:
     """Threads for what is done now and then, by every engine.
 
-    Reports are accepted again whose window is over, and what nobody needs
-    any more is removed: that may take longer, and keeps nothing waiting.
+    Reports are accepted again whose window is over, runs are ended whose
+    reporters have fallen silent, and what nobody needs any more is removed:
+    that may take longer, and keeps nothing waiting.
     """
 
     def __init__(self, ctx: RequestContext, conf: cfg.ConfigOpts) -> None:
@@ -42,6 +44,7 @@ class Periodic:
         keys = _Job(
             lambda: recovery.clear_expired_keys(ctx), _INTERVAL_SECONDS
         )
+        lost = _Job(lambda: _end_lost_runs(ctx), _INTERVAL_SECONDS)
         cleaning = [
             _Job(
                 lambda: drop_step_events(
@@ -65,7 +68,10 @@ class Periodic:
             threading.Thread(
                 target=self._run, args=(jobs,), name=name, daemon=True
             )
-            for name, jobs in (("periodic", [keys]), ("cleaning", cleaning))
+            for name, jobs in (
+                ("periodic", [keys, lost]),
+                ("cleaning", cleaning),
+            )
         ]
         for thread in self._threads:
             thread.start()
@@ -83,6 +89,17 @@ class Periodic:
                 if time.monotonic() >= job.due:
                     job.due = time.monotonic() + job.interval
                     _do(job)
+
+
+def _end_lost_runs(ctx: RequestContext) -> None:
+    for run in runs.close_lost(ctx):
+        LOG.warning(
+            "Transaction %s (%s, reported by %s) is ended: %s",
+            run.uuid,
+            run.name,
+            run.reporter,
+            run.message,
+        )
 
 
 def _do(job: _Job) -> None:

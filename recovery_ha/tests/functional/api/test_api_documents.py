@@ -6,7 +6,7 @@ from recovery_ha.tests.fixtures.rest import demand_tokens
 VERSION = {
     "id": "v1.0",
     "status": "CURRENT",
-    "version": "1.3",
+    "version": "1.4",
     "min_version": "1.0",
     "updated": "2016-07-01T11:33:21Z",
 }

@@ -39,7 +39,7 @@ def check_fault(answer, status, key, code=None):
         ("instance-ha 1.0", "1.0"),
         ("instance-ha 1.2", "1.2"),
         ("Instance-HA 1.3", "1.3"),
-        ("instance-ha latest", "1.3"),
+        ("instance-ha latest", "1.4"),
         ("compute 2.90, instance-ha 1.1", "1.1"),
         ("instance-ha 1.1, compute 2.90", "1.1"),
         ("compute 2.90", "1.0"),
@@ -56,14 +56,14 @@ def test_version_of_the_answer(api, header, expected, path):
     assert answer.headers["vary"] == "OpenStack-API-Version"
 
 
-@pytest.mark.parametrize("version", ["1.4", "2.0", "1.10", "99.99"])
+@pytest.mark.parametrize("version", ["1.5", "2.0", "1.10", "99.99"])
 def test_version_out_of_range_is_406(api, version):
     answer = api.get("/segments", version=version)
     check_fault(
         answer, 406, "masakariFault", "recovery_ha.version.not_acceptable"
     )
     assert "openstack-api-version" not in answer.headers
-    for word in (version, "1.0", "1.3"):
+    for word in (version, "1.0", "1.4"):
         assert word in answer.fault["message"]
 
 

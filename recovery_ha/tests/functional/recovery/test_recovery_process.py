@@ -31,7 +31,9 @@ def test_a_failed_nova_compute_keeps_instances_off_its_host(site):
     assert ended.status is FINISHED
     assert ended.message == (
         "Compute service on compute-1 is disabled because nova-compute has"
-        " failed."
+        " failed. The compute service nova-compute on compute-1 is left"
+        f" disabled (reason: {REASON}). When the host is in order: openstack"
+        " compute service set --enable compute-1 nova-compute."
     )
     service = site.world.computes.get("compute-1")
     assert service.disabled
