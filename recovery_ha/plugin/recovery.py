@@ -1,39 +1,13 @@
-"""The public module for third parties: what a plug-in may rely on.
+"""Tasks of recovery flows: what a third party subclasses."""
 
-A task of a recovery flow is a subclass of :class:`RecoveryTask`, announced as
-an entry point in ``recovery_ha.task_flow.tasks`` and named by it in
-``[taskflow_driver_recovery_flows]``::
-
-    class SendMailTask(RecoveryTask):
-        what = "send a mail"
-
-        def execute(self, host_name, notification_uuid):
-            self.progress(0.6, f"Writing about {host_name}")
-
-The arguments of ``execute`` are the task's inputs: ``notification_uuid`` and
-``host_name`` in every flow, ``instance_uuid`` in those of instances,
-``process_name`` in those of processes, ``reserved_host`` and
-``reserved_host_list`` in those of hosts that go to a reserved host, and what
-earlier tasks provide (``default_provides``); the built-in ones provide
-``instance_uuids``, ``evacuated`` and ``failed``.
-
-What provisions clusters is a subclass of :class:`ProvisioningPlugin`,
-announced as an entry point in ``recovery_ha.provisioning_plugins``.
-
-The documentation has complete packages of both in ``doc/examples``.
-"""
-
-import abc
 import functools
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from taskflow import task
-
-from recovery_ha.domain.history import ClusterInstance, NodeGroup
 
 #: Seconds between two writes of a task's progress; the last is always kept.
 _WRITE_SECONDS = 0.25
@@ -215,6 +189,25 @@ class RecoveryTask(task.Task):
         self._remarks = list(remarks)
 
 
+def _make_plain(error: BaseException | None) -> None:
+    """Have an error, and what led to it, be such that it can be kept.
+
+    taskflow keeps the arguments of each as JSON, whatever they are.
+    """
+    seen: set[int] = set()
+    found = [error]
+    while found:
+        one = found.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        one.args = tuple(
+            item if isinstance(item, str | int | float | None) else str(item)
+            for item in one.args
+        )
+        found += [one.__cause__, one.__context__]
+
+
 def _reporting(execute: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(execute)
     def run(self: RecoveryTask, *args: Any, **kwargs: Any) -> Any:
@@ -226,6 +219,7 @@ def _reporting(execute: Callable[..., Any]) -> Callable[..., Any]:
             if self.environment.is_interruption(exc):
                 raise
             sentence = f"Failed to {self.what}: {exc}"
+            _make_plain(exc)
             failure = TaskFailed(sentence)
             failure.__cause__ = exc
             self._end("error", sentence, failure)
@@ -250,107 +244,3 @@ def _owned(revert: Callable[..., Any]) -> Callable[..., Any]:
             raise TaskFailed(f"Failed to undo: {exc}") from exc
 
     return run
-
-
-# Clusters
-
-
-class ProvisionedCluster(Protocol):
-    """A cluster as its plug-in sees it, while this engine owns it.
-
-    What changes something raises when it is not this engine's any more, when
-    the engine is to stop, or when the cluster is to be deleted instead; let
-    it pass.
-    """
-
-    @property
-    def id(self) -> str:
-        """Its uuid."""
-
-    @property
-    def name(self) -> str:
-        """Its name, unique in its project."""
-
-    @property
-    def project_id(self) -> str | None:
-        """Whose it is; None: nobody's."""
-
-    @property
-    def plugin_version(self) -> str | None:
-        """Which version of the software is wanted."""
-
-    @property
-    def extra(self) -> Mapping[str, Any]:
-        """Further keys that it was created with."""
-
-    def node_groups(self) -> Sequence[NodeGroup]:
-        """Return its groups as they are now.
-
-        Each has the ``count`` of instances that are wanted, and the
-        ``instances`` that were written down.
-        """
-
-    def add_instances(self, instances: Sequence[ClusterInstance]) -> None:
-        """Write down instances that there are now; harmless twice."""
-
-    def remove_instances(
-        self, node_group_id: str, instance_ids: Collection[str]
-    ) -> None:
-        """Write down that instances are gone; harmless twice."""
-
-    def set_status(self, status: str, description: str | None = None) -> None:
-        """Show how far it is, in a word: ``Waiting``, ``Configuring``, ...
-
-        :param description: a sentence; None leaves what is shown.
-        """
-
-    def still_mine(self) -> bool:
-        """Tell whether this engine may still act.
-
-        Ask before each call that changes something outside.
-        """
-
-    def wait(self, seconds: float) -> None:
-        """Sleep, or raise when the work is to stop."""
-
-
-class ProvisioningPlugin(abc.ABC):
-    """What creates, scales and deletes clusters.
-
-    There is one object of it in each engine, and its methods are called in
-    several threads, for several clusters, at once. A method runs to the end
-    of what is to be done. After a crash it is called again, in another
-    engine, perhaps in the middle: it looks at what is there, in the world and
-    in ``cluster.node_groups()``, and does what is missing. What it raises
-    ends the run, and the cluster is in status ``Error``.
-
-    Steps and events are told with :mod:`recovery_ha.provisioning`:
-    ``add_provisioning_step``, ``add_successful_event``, ``add_fail_event``,
-    ``event_wrapper``. They find the run by themselves, also in threads that
-    are started with a copy of the caller's :mod:`contextvars` context.
-
-    :ivar conf: the configuration, with the options of the plug-in's group.
-    """
-
-    def __init__(self, conf: Any) -> None:
-        """Make the plug-in; each engine does this when it starts."""
-        self.conf = conf
-
-    @abc.abstractmethod
-    def get_provisioning_steps(self) -> Mapping[str, Sequence[str]]:
-        """Return the names of the steps there are going to be, in order.
-
-        :returns: by ``creating``, ``scaling`` and ``deleting``.
-        """
-
-    @abc.abstractmethod
-    def create(self, cluster: ProvisionedCluster) -> None:
-        """Have all instances of a cluster, and what runs on them."""
-
-    @abc.abstractmethod
-    def scale(self, cluster: ProvisionedCluster) -> None:
-        """Have each node group be of the size that is wanted now."""
-
-    @abc.abstractmethod
-    def delete(self, cluster: ProvisionedCluster) -> None:
-        """Have nothing left of a cluster, however far it had come."""
