@@ -65,6 +65,30 @@ class StepNotFound(NotFound):
     code = "recovery_ha.step.not_found"
 
 
+class SessionNotFound(NotFound):
+    """No maintenance session with that id, or not with that project."""
+
+    code = "recovery_ha.session.not_found"
+
+
+class SessionInstanceNotFound(NotFound):
+    """The project has no such instance in the maintenance session."""
+
+    code = "recovery_ha.session.instance_not_found"
+
+
+class ConstraintsNotFound(NotFound):
+    """Nobody has said what the instance or group asks for."""
+
+    code = "recovery_ha.constraints.not_found"
+
+
+class WebhookNotFound(NotFound):
+    """No webhook with that uuid or id."""
+
+    code = "recovery_ha.webhook.not_found"
+
+
 class Conflict(RecoveryHAError):
     """The request is well formed, but the state of things forbids it."""
 
@@ -93,6 +117,30 @@ class ClusterBusy(Conflict):
     """Something else is being done with the cluster."""
 
     code = "recovery_ha.cluster.busy"
+
+
+class HostInSession(Conflict):
+    """Another maintenance session has the host."""
+
+    code = "recovery_ha.host.in_session"
+
+
+class SessionRefused(Conflict):
+    """What was asked of a maintenance session does not fit its state."""
+
+    code = "recovery_ha.session.action_refused"
+
+
+class ReplyRefused(Conflict):
+    """The reply does not fit what the project was asked, or comes late."""
+
+    code = "recovery_ha.session.reply_refused"
+
+
+class WebhookExists(Conflict):
+    """The project has a webhook of that URL, or as many as it may have."""
+
+    code = "recovery_ha.webhook.exists"
 
 
 class NameExists(Conflict):

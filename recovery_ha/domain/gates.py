@@ -6,14 +6,16 @@ does when it does not know: fail open (pass) or fail closed (hold).
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from recovery_ha.domain.hosts_out import HostsOut, beyond
 from recovery_ha.domain.recovery import (
     Host,
     MaintenanceCause,
     Notification,
+    NotificationType,
     Segment,
 )
 
@@ -52,17 +54,56 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class InSession:
+    """The live maintenance session that a host is in.
+
+    :ivar state: the session's.
+    :ivar in_work: the session works on the host now.
+    """
+
+    uuid: str
+    state: str
+    in_work: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AfterSession:
+    """What is known of a host that was in a session when it was reported.
+
+    :ivar uuid: the session's.
+    :ivar up: Nova sees its compute service up; None: Nova does not answer.
+    :ivar waited: seconds since it was reported.
+    :ivar limit: seconds after which Nova would have seen it down.
+    """
+
+    uuid: str
+    up: bool | None
+    waited: float
+    limit: float
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """What the gates look at.
 
     :ivar host: None when it was deleted since it was reported.
     :ivar disabled_segment: ``ignore`` or ``hold`` (the option's value).
+    :ivar session: that the host is in.
+    :ivar mover: uuid of the session that moves the reported instance now.
+    :ivar after: the host was in a session, and is in none any more.
+    :ivar out: which hosts are out of service.
+    :ivar max_hosts_out: how many may be; 0: any number.
     """
 
     notification: Notification
     segment: Segment
     host: Host | None
     disabled_segment: str
+    session: InSession | None = None
+    mover: str | None = None
+    after: AfterSession | None = None
+    out: HostsOut = field(default_factory=lambda: HostsOut({}))
+    max_hosts_out: int = 0
 
 
 Gate = Callable[[Snapshot], Decision]
@@ -125,8 +166,132 @@ def host_in_maintenance(snapshot: Snapshot) -> Decision:
     return Decision("host_in_maintenance", Verdict.PASS, sentence, inputs)
 
 
+def maintenance_session(snapshot: Snapshot) -> Decision:
+    """Recover nothing that a maintenance session has in its hands.
+
+    A host of a session is not recovered as if it had failed; when the
+    session has let go of it, only if it is really down. An instance waits
+    until it has arrived, or its host is back; processes of a host that is
+    worked on are stopped on purpose. Fails closed: while Nova does not say
+    whether a host has come back, it waits.
+    """
+    match snapshot.notification.type:
+        case NotificationType.COMPUTE_HOST:
+            verdict, sentence = _host_in_session(snapshot)
+        case NotificationType.VM:
+            verdict, sentence = _instance_in_session(snapshot)
+        case NotificationType.PROCESS:
+            verdict, sentence = _process_in_session(snapshot)
+    session, after = snapshot.session, snapshot.after
+    inputs = {
+        "host": snapshot.notification.source_host_name,
+        "session": session.uuid if session else None,
+        "state": session.state if session else None,
+        "in_work": bool(session and session.in_work),
+        "mover": snapshot.mover,
+        "was_in": after.uuid if after else None,
+        "up": after.up if after else None,
+    }
+    return Decision("maintenance_session", verdict, sentence, inputs)
+
+
+def _host_in_session(snapshot: Snapshot) -> tuple[Verdict, str]:
+    host = snapshot.notification.source_host_name
+    session, after = snapshot.session, snapshot.after
+    if snapshot.notification.payload.get("event") == "STARTED":
+        return Verdict.PASS, f"Host {host} is not reported as failed."
+    if session is not None:
+        return Verdict.HOLD, (
+            f"Host {host} is in maintenance session {session.uuid}"
+            f" ({session.state}). Waiting until the session has ended."
+        )
+    if after is None:
+        return Verdict.PASS, f"Host {host} is in no maintenance session."
+    ended = f"Maintenance session {after.uuid} has let go of host {host}."
+    if after.up is None:
+        return Verdict.HOLD, (
+            f"{ended} Waiting for Nova to say whether it is up."
+        )
+    if not after.up:
+        return Verdict.PASS, (
+            f"{ended} Nova does not see its compute service up."
+        )
+    if after.waited < after.limit:
+        return Verdict.HOLD, (
+            f"{ended} Nova sees its compute service up: waiting whether it"
+            f" still does {after.limit:g} seconds after the report."
+        )
+    return Verdict.IGNORE, (
+        f"{ended} Nova sees its compute service up: it has not failed."
+    )
+
+
+def _instance_in_session(snapshot: Snapshot) -> tuple[Verdict, str]:
+    instance = snapshot.notification.payload.get("instance_uuid")
+    host, session = snapshot.notification.source_host_name, snapshot.session
+    if snapshot.mover is not None:
+        return Verdict.HOLD, (
+            f"Instance {instance} is being moved by maintenance session"
+            f" {snapshot.mover}. Waiting until it has arrived."
+        )
+    if session is not None and session.in_work:
+        return Verdict.HOLD, (
+            f"Host {host} is being worked on in maintenance session"
+            f" {session.uuid}. Waiting until it is back."
+        )
+    return Verdict.PASS, f"No maintenance session moves instance {instance}."
+
+
+def _process_in_session(snapshot: Snapshot) -> tuple[Verdict, str]:
+    host, session = snapshot.notification.source_host_name, snapshot.session
+    if session is not None and session.in_work:
+        return Verdict.IGNORE, (
+            f"Host {host} is being worked on in maintenance session"
+            f" {session.uuid}: its processes are stopped and started."
+        )
+    return Verdict.PASS, f"No maintenance session works on host {host}."
+
+
+def hosts_out(snapshot: Snapshot) -> Decision:
+    """Take no more hosts out of service at once than the option says.
+
+    Hosts that are recovered and hosts that sessions work on count alike.
+    What it looks at is in the database, so it fails neither open nor closed.
+    """
+    notification, limit = snapshot.notification, snapshot.max_hosts_out
+    host = notification.source_host_name
+    inputs = {
+        "host": host,
+        "recovered": sorted(snapshot.out.recovering),
+        "in_maintenance": list(snapshot.out.maintained),
+    }
+    why = None
+    if notification.type is not NotificationType.COMPUTE_HOST:
+        sentence = "Only recoveries of hosts take a host out of service."
+    elif not limit:
+        sentence = "There is no limit of hosts that are out of service."
+    else:
+        why = beyond(snapshot.out, host, limit)
+        count = len(snapshot.out.besides(host))
+        sentence = (
+            f"{count} other hosts are out of service, of {limit} that may be."
+        )
+    return Decision(
+        "hosts_out",
+        Verdict.PASS if why is None else Verdict.HOLD,
+        sentence if why is None else f"{why} Waiting until one is back.",
+        inputs,
+        limit,
+    )
+
+
 #: In the order in which they are asked; the first that does not pass decides.
-GATES: tuple[Gate, ...] = (segment_enabled, host_in_maintenance)
+GATES: tuple[Gate, ...] = (
+    segment_enabled,
+    host_in_maintenance,
+    maintenance_session,
+    hosts_out,
+)
 
 
 def ask(snapshot: Snapshot, gates: Iterable[Gate] = GATES) -> list[Decision]:

@@ -15,6 +15,7 @@ class WorkKind(StrEnum):
 
     RECOVERY = "recovery"
     CLUSTER = "cluster"
+    MAINTENANCE = "maintenance"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Claim:
     """One engine's ownership of one piece of work.
 
     :ivar kind: which table the work is a row of.
-    :ivar uuid: the work (a notification's or a cluster's uuid).
+    :ivar uuid: the work (a notification's, a cluster's or a session's uuid).
     :ivar owner: the engine's identity, unique per process start.
     :ivar epoch: raised by every claim; each write names it, so that a stale
         owner's writes change nothing.

@@ -5,6 +5,7 @@ checks the caller's lease as late as it can and raises
 :class:`~recovery_ha.domain.errors.LeaseLost` instead of sending.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -68,13 +69,32 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """Nova's record of one evacuation."""
+    """Nova's record of one move of a server.
+
+    :ivar type: ``evacuation``, ``live-migration``, ``migration`` or
+        ``resize``.
+    """
 
     id: int
     instance_uuid: str
     status: str
     source_compute: str
     dest_compute: str | None
+    type: str = "evacuation"
+
+
+@dataclass(frozen=True, slots=True)
+class NovaService:
+    """One of Nova's services, of whichever binary.
+
+    :ivar binary: ``nova-compute``, ``nova-conductor``, ``nova-scheduler``...
+    """
+
+    id: str
+    binary: str
+    host: str
+    enabled: bool
+    up: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +132,39 @@ class Capacity:
     vcpus: float
     memory_mb: float
     disk_gb: float
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """What a compute host has, by resource class, and who takes what of it.
+
+    :ivar total: what all servers together may take of the class.
+    :ivar free: what is left of that; may be negative.
+    :ivar largest: what one server may take at most.
+    :ivar taken: what each consumer takes, by its uuid.
+    """
+
+    total: Mapping[str, float]
+    free: Mapping[str, float]
+    largest: Mapping[str, float]
+    taken: Mapping[str, Mapping[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerGroup:
+    """A server group of Nova, of whichever project.
+
+    :ivar policy: ``affinity``, ``anti-affinity``, ``soft-affinity`` or
+        ``soft-anti-affinity``.
+    :ivar members: the uuids of its servers.
+    :ivar max_per_host: with ``anti-affinity``, how many may share a host.
+    """
+
+    id: str
+    name: str
+    policy: str
+    members: tuple[str, ...]
+    max_per_host: int = 1
 
 
 class ComputePort(Protocol):
@@ -202,6 +255,69 @@ class ComputePort(Protocol):
         """Return the id of the user that this session acts as."""
 
 
+class MovingPort(ComputePort, Protocol):
+    """Nova, as maintenance asks it: moves between living hosts.
+
+    None of the requests for a move is ever sent twice by itself.
+    """
+
+    def live_migrate_server(
+        self, server_id: str, target: str | None = None
+    ) -> None:
+        """Have Nova move a running server.
+
+        Nova answers before it has looked for a host: that it finds none is
+        in the migration record.
+
+        :param target: the host to use; None leaves it to the scheduler.
+        """
+
+    def migrate_server(
+        self, server_id: str, target: str | None = None
+    ) -> None:
+        """Have Nova stop a server and move it.
+
+        When it has arrived it waits for :meth:`confirm_migration`.
+
+        :param target: the host to use; None leaves it to the scheduler.
+        """
+
+    def confirm_migration(self, server_id: str) -> None:
+        """Accept the new place of a server that was moved cold."""
+
+    def abort_live_migration(self, server_id: str, migration_id: int) -> None:
+        """Have Nova give up a live migration that is under way.
+
+        :raises errors.ComputeError: with status 400 or 404, when it has
+            ended, or has come too far.
+        """
+
+    def list_migrations(
+        self,
+        source: str,
+        type_: str | None = None,
+        since: datetime | None = None,
+    ) -> list[Migration]:
+        """Return the records of all moves away from a host, all pages.
+
+        :param type_: ``live-migration``, ``migration``, ...; None: all.
+        :param since: naive UTC; only those that changed then or later.
+        """
+
+    def find_failure(self, server_id: str, action: str) -> str | None:
+        """Return why the latest such action failed, in Nova's own words.
+
+        :param action: Nova's name of it: ``live-migration``, ``migrate``.
+        :returns: None when Nova does not say, or does not answer.
+        """
+
+    def list_all_services(self) -> list[NovaService]:
+        """Return Nova's services of all binaries."""
+
+    def list_server_groups(self) -> list[ServerGroup]:
+        """Return the server groups of all projects."""
+
+
 class PlacementPort(Protocol):
     """Placement; raises as :class:`ComputePort` does."""
 
@@ -215,6 +331,12 @@ class PlacementPort(Protocol):
         """Return the uuids of what takes something of a compute host.
 
         These are servers, and perhaps migrations of some.
+
+        :returns: None when Nova or Placement has no such host.
+        """
+
+    def amounts(self, host: str) -> Amounts | None:
+        """Return what a compute host has of each resource class.
 
         :returns: None when Nova or Placement has no such host.
         """
