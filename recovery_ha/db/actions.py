@@ -214,17 +214,24 @@ def _refuse_while_recovered(
     """
     if row.type == NotificationType.VM:
         return
-    other = connection(ctx).scalar(
-        sa.select(_LOCK.owner_uuid).where(
-            _LOCK.type == "host",
-            _LOCK.key == row.source_host_name,
-            _LOCK.owner_uuid != uuid,
+    other = (
+        connection(ctx)
+        .execute(
+            sa.select(_LOCK.owner_uuid, _LOCK.owner_kind).where(
+                _LOCK.type == "host",
+                _LOCK.key == row.source_host_name,
+                _LOCK.owner_uuid != uuid,
+            )
         )
+        .first()
     )
     if other is not None:
+        whose = f"is being recovered by notification {other.owner_uuid}"
+        if other.owner_kind == WorkKind.MAINTENANCE:
+            whose = f"is in maintenance session {other.owner_uuid}"
         raise errors.ActionRefused(
-            f"Host {row.source_host_name} is being recovered by notification"
-            f" {other}; a rollback is possible when that has ended."
+            f"Host {row.source_host_name} {whose}; a rollback is possible"
+            " when that has ended."
         )
 
 

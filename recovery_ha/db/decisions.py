@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -60,3 +61,18 @@ def list_decisions(
         )
         for row in rows
     ]
+
+
+@reader
+def find_inputs(
+    ctx: RequestContext, notification_uuid: str, gate: str
+) -> dict[str, Any]:
+    """Return what a gate looked at last; nothing if it was not asked."""
+    found = connection(ctx).scalar(
+        sa.select(_D.inputs).where(
+            _D.notification_uuid == notification_uuid,
+            _D.gate == gate,
+            _D.subject == "",
+        )
+    )
+    return dict(found or {})

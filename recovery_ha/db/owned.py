@@ -5,7 +5,6 @@ Each function is fenced by the claim: it changes nothing and raises
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,7 +13,6 @@ from recovery_ha.context import RequestContext
 from recovery_ha.db import ending, models, recovery_runs, types, work
 from recovery_ha.db.ledger import events
 from recovery_ha.db.session import connection, reader, writer
-from recovery_ha.db.types import now
 from recovery_ha.domain import errors
 from recovery_ha.domain.gates import Decision
 from recovery_ha.domain.history import Remark
@@ -24,14 +22,12 @@ from recovery_ha.domain.recovery import (
     MaintenanceCause,
     Notification,
     NotificationStatus,
-    NotificationType,
 )
 
 _N = models.Notification
 _H = models.Host
 _V = models.VMove
 _D = models.GateDecision
-_LOCK = models.ResourceLock
 
 #: Should the work that another one waits for end without a word, look again
 #: after so many seconds.
@@ -140,56 +136,8 @@ def recall(ctx: RequestContext, uuid: str) -> dict[str, Any]:
     return dict(found or {})
 
 
-@dataclass(frozen=True, slots=True)
-class Awaited:
-    """Another notification's recovery is in the way.
-
-    :ivar joined: this one ends with it; else it waits for it.
-    """
-
-    uuid: str
-    joined: bool
-
-
 @writer
-def lock_host(
-    ctx: RequestContext, claim: Claim, notification: Notification
-) -> Awaited | None:
-    """Have the host for this recovery, or let another one go first.
-
-    A second report of a host that is being recovered ends together with the
-    recovery under way. One of a host that serves another recovery as its
-    reserved host waits until that has ended.
-
-    :returns: None, or what is in the way: then the row has been released.
-    :raises errors.LeaseLost: and nothing was changed.
-    """
-    host = notification.source_host_name
-    owner = work.lock_resource(ctx, claim, "host", host)
-    if owner is None:
-        return None
-    joined = _host_of(ctx, owner) == host
-    _stand_back(
-        ctx,
-        claim,
-        notification,
-        owner,
-        f"Joined to notification {owner}, which recovers {host}; ends with it."
-        if joined
-        else f"Waiting for notification {owner}, which uses {host} as its"
-        " reserved host.",
-        joined=joined,
-    )
-    return Awaited(owner, joined)
-
-
-def _host_of(ctx: RequestContext, uuid: str) -> str | None:
-    return connection(ctx).scalar(
-        sa.select(_N.source_host_name).where(_N.notification_uuid == uuid)
-    )
-
-
-def _stand_back(
+def stand_back(
     ctx: RequestContext,
     claim: Claim,
     notification: Notification,
@@ -198,6 +146,12 @@ def _stand_back(
     *,
     joined: bool,
 ) -> None:
+    """Let another recovery go first.
+
+    :param owner: its uuid.
+    :param joined: this one ends with it; else it waits for it.
+    :raises errors.LeaseLost: and nothing was changed.
+    """
     work.release(
         ctx,
         claim,
@@ -209,89 +163,6 @@ def _stand_back(
     )
     if notification.message != message:
         _say(ctx, notification, message)
-
-
-@writer
-def lock_instance(
-    ctx: RequestContext,
-    claim: Claim,
-    notification: Notification,
-    instance_uuid: str,
-) -> Awaited | None:
-    """Have an instance for this recovery, or let another one go first.
-
-    A recovery of its host takes it over; a second report of it ends with the
-    first.
-
-    :returns: None, or what is in the way: then the row has been released.
-    :raises errors.LeaseLost: and nothing was changed.
-    """
-    host = notification.source_host_name
-    owner = host_owner(ctx, host)
-    why = f"which recovers {host} with its instances"
-    if owner is None:
-        owner = work.lock_resource(ctx, claim, "instance", instance_uuid)
-        why = f"which recovers instance {instance_uuid}"
-    if owner is None:
-        return None
-    work.unlock_resources(ctx, claim)
-    _stand_back(
-        ctx,
-        claim,
-        notification,
-        owner,
-        f"Joined to notification {owner}, {why}; ends with it.",
-        joined=True,
-    )
-    return Awaited(owner, joined=True)
-
-
-@reader
-def host_owner(ctx: RequestContext, host: str) -> str | None:
-    """Return the uuid of the notification that recovers a host, if any."""
-    return connection(ctx).scalar(
-        sa.select(_LOCK.owner_uuid)
-        .join(_N, _N.notification_uuid == _LOCK.owner_uuid)
-        .where(
-            _LOCK.type == "host",
-            _LOCK.key == host,
-            _N.source_host_name == host,
-        )
-    )
-
-
-@writer
-def await_instances(
-    ctx: RequestContext, claim: Claim, notification: Notification
-) -> bool:
-    """Let recoveries of the host's instances come to their next safe point.
-
-    :returns: True if there are any at work: then the row has been released,
-        and will be claimed again soon.
-    :raises errors.LeaseLost: and nothing was changed.
-    """
-    at_work = connection(ctx).scalar(
-        sa.select(_N.notification_uuid)
-        .where(
-            _N.source_host_uuid == notification.source_host_uuid,
-            _N.status == NotificationStatus.RUNNING,
-            _N.type == NotificationType.VM,
-            _N.lease_expires_at > now(),
-        )
-        .limit(1)
-    )
-    if at_work is None:
-        return False
-    _stand_back(
-        ctx,
-        claim,
-        notification,
-        at_work,
-        f"Taking over from notification {at_work}, which recovers an instance"
-        " of the host.",
-        joined=False,
-    )
-    return True
 
 
 @writer

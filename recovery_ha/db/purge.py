@@ -12,7 +12,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from recovery_ha.context import RequestContext
-from recovery_ha.db import models, types
+from recovery_ha.db import logbooks, models, types
+from recovery_ha.db.maintenance import outbox
 from recovery_ha.db.session import connection, reader, writer
 from recovery_ha.domain.ledger import TRANSACTION, Kind
 from recovery_ha.domain.recovery import NOTIFICATION
@@ -20,9 +21,6 @@ from recovery_ha.domain.recovery import NOTIFICATION
 _N, _T, _C = models.Notification, models.Transaction, models.Cluster
 _H, _E, _S = models.DeploymentHistory, models.Event, models.Step
 _CHILD = sa.orm.aliased(_T)
-_LOGBOOKS = sa.table("logbooks", sa.column("uuid"))
-_FLOWS = sa.table("flowdetails", sa.column("uuid"), sa.column("parent_uuid"))
-_ATOMS = sa.table("atomdetails", sa.column("parent_uuid"))
 
 #: Recoveries and runs that are removed together: each has few rows, or else
 #: the many are removed before.
@@ -45,6 +43,7 @@ class Limits:
     :ivar clusters: runs of clusters, and clusters that were deleted.
     :ivar events: events of what itself is kept.
     :ivar inventory: deleted hosts and segments.
+    :ivar messages: what was told outside, or given up.
     """
 
     recoveries: float | None = None
@@ -53,16 +52,17 @@ class Limits:
     clusters: float | None = None
     events: float | None = None
     inventory: float | None = None
+    messages: float | None = None
 
     @classmethod
     def all(cls, days: float) -> "Limits":
         """Return the limits that treat everything alike."""
-        return cls(days, days, days, days, None, days)
+        return cls(days, days, days, days, None, days, days)
 
     @classmethod
     def configured(cls, options: Mapping[str, Any]) -> "Limits":
         """Return those of group [retention], where 0 means never."""
-        names = (*_KINDS, "recoveries", "events")
+        names = (*_KINDS, "recoveries", "events", "messages")
         return cls(**{name: options[name] or None for name in names})
 
 
@@ -110,6 +110,9 @@ def purge(
         before = _before(limits.inventory)
         removed["hosts"] = work.rows(_hosts, before)
         removed["segments"] = work.rows(_segments, before)
+    if limits.messages is not None:
+        before = _before(limits.messages)
+        removed["messages"] = work.rows(outbox.drop_ended, before)
     return removed
 
 
@@ -246,10 +249,7 @@ def _drop_notifications(
         .where(_N.notification_uuid.in_(wanted), _ended_notification(before))
         .with_for_update()
     ).all()
-    flows = sa.select(_FLOWS.c.uuid).where(_FLOWS.c.parent_uuid.in_(uuids))
-    conn.execute(sa.delete(_ATOMS).where(_ATOMS.c.parent_uuid.in_(flows)))
-    conn.execute(sa.delete(_FLOWS).where(_FLOWS.c.parent_uuid.in_(uuids)))
-    conn.execute(sa.delete(_LOGBOOKS).where(_LOGBOOKS.c.uuid.in_(uuids)))
+    logbooks.drop(conn, uuids)
     for owned in (models.VMove, models.GateDecision, models.ReservedHostUse):
         conn.execute(
             sa.delete(owned).where(owned.notification_uuid.in_(uuids))

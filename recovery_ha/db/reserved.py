@@ -12,6 +12,7 @@ from recovery_ha.db.session import connection, reader, writer
 from recovery_ha.domain.lease import Claim
 
 _H = models.Host
+_M = models.MaintenanceHost
 _U = models.ReservedHostUse
 
 
@@ -45,11 +46,16 @@ class Use:
     aggregates: tuple[int, ...]
 
 
+def _in_session(name: sa.ColumnElement[str] | Any) -> sa.Exists:
+    return sa.exists().where(_M.live_name == name)
+
+
 @reader
 def list_reserved(ctx: RequestContext, segment_uuid: str) -> list[str]:
     """Return the names of a segment's reserved hosts that can be used.
 
-    In the order in which they are tried: that of their registration.
+    In the order in which they are tried: that of their registration. Those
+    of maintenance sessions cannot.
     """
     return list(
         connection(ctx).scalars(
@@ -59,6 +65,7 @@ def list_reserved(ctx: RequestContext, segment_uuid: str) -> list[str]:
                 _H.reserved.is_(True),
                 _H.on_maintenance.is_(False),
                 _H.deleted == 0,
+                ~_in_session(_H.name),
             )
             .order_by(_H.id)
         )
@@ -70,7 +77,8 @@ def take(ctx: RequestContext, claim: Claim, attempt: int, host: str) -> bool:
     """Have a reserved host for this recovery.
 
     :param attempt: of which it is a part.
-    :returns: False if another recovery has it, or it is reserved no more.
+    :returns: False if another recovery or a maintenance session has it, or
+        it is reserved no more.
     :raises errors.LeaseLost: and nothing was changed.
     """
     conn = connection(ctx)
@@ -78,7 +86,7 @@ def take(ctx: RequestContext, claim: Claim, attempt: int, host: str) -> bool:
         return False
     row = conn.execute(
         sa.select(_H.uuid, _H.reserved, _H.on_maintenance)
-        .where(_H.name == host, _H.deleted == 0)
+        .where(_H.name == host, _H.deleted == 0, ~_in_session(_H.name))
         .with_for_update()
     ).first()
     if row is None or not row.reserved or row.on_maintenance:

@@ -156,6 +156,54 @@ class Change:
     values: Mapping[str, Any]
 
 
+def _alike(changes: Sequence[Change]) -> list[list[Change]]:
+    """Return the changes in groups that one statement can make.
+
+    The host's instances are asked for together, and a statement for each
+    would keep the first one waiting for the last.
+    """
+    groups: dict[tuple[Any, ...], list[Change]] = {}
+    for change in changes:
+        said = tuple(
+            (name, type(value) if isinstance(value, types.now) else value)
+            for name, value in sorted(change.values.items())
+        )
+        groups.setdefault((change.status, said), []).append(change)
+    return list(groups.values())
+
+
+def _enter(conn: sa.Connection, alike: Sequence[Change]) -> bool:
+    """Make equal changes; False if a row is in no state that allows it."""
+    first = alike[0]
+    sources = {*VMOVE.sources(first.status), first.status}
+    result = conn.execute(
+        sa.update(_V)
+        .where(
+            _V.id.in_([change.move.id for change in alike]),
+            _V.status.in_([str(state) for state in sources]),
+        )
+        .values(
+            status=str(first.status),
+            updated_at=types.utcnow(),
+            **first.values,
+        )
+    )
+    return bool(result.rowcount == len(alike))
+
+
+def _refusals(changes: Sequence[Change], found: Mapping[int, VMove]) -> str:
+    """Return which rows cannot become what they are to be.
+
+    :param found: the rows as they are, perhaps changed by this transaction.
+    """
+    return " ".join(
+        f"vmove {c.move.uuid} is {found[c.move.id].status} and cannot"
+        f" become {c.status}."
+        for c in changes
+        if found[c.move.id].status not in {*VMOVE.sources(c.status), c.status}
+    )
+
+
 @writer
 def transition_vmoves(
     ctx: RequestContext, claim: Claim, changes: Sequence[Change]
@@ -170,34 +218,13 @@ def transition_vmoves(
         wanted one can be entered; nothing changed.
     """
     work.fence(ctx, claim)
-    conn, refused = connection(ctx), []
-    for change in changes:
-        sources = {*VMOVE.sources(change.status), change.status}
-        result = conn.execute(
-            sa.update(_V)
-            .where(
-                _V.id == change.move.id,
-                _V.status.in_([str(state) for state in sources]),
-            )
-            .values(
-                status=str(change.status),
-                updated_at=types.utcnow(),
-                **change.values,
-            )
-        )
-        if result.rowcount != 1:
-            refused.append(change)
+    conn = connection(ctx)
+    all_entered = all(_enter(conn, alike) for alike in _alike(changes))
     ids = [change.move.id for change in changes]
     rows = conn.execute(sa.select(*_V.__table__.c).where(_V.id.in_(ids)))
     found = {row.id: _vmove(row) for row in rows}
-    if refused:
-        raise errors.IllegalTransition(
-            " ".join(
-                f"vmove {c.move.uuid} is {found[c.move.id].status} and cannot"
-                f" become {c.status}."
-                for c in refused
-            )
-        )
+    if not all_entered:
+        raise errors.IllegalTransition(_refusals(changes, found))
     recovery_runs.tell_moves(
         ctx,
         claim.uuid,
@@ -225,18 +252,16 @@ def give_up(ctx: RequestContext, claim: Claim, reason: str) -> None:
     :raises errors.LeaseLost: and nothing was changed.
     """
     work.fence(ctx, claim)
-    connection(ctx).execute(
-        sa.update(_V)
-        .where(
+    conn = connection(ctx)
+    rows = conn.execute(
+        sa.select(*_V.__table__.c).where(
             _V.notification_uuid == claim.uuid,
             _V.status.in_(
                 [str(state) for state in VMOVE.sources(VMoveStatus.FAILED)]
             ),
         )
-        .values(
-            status=str(VMoveStatus.FAILED),
-            message=reason,
-            end_time=types.utcnow(),
-            updated_at=types.utcnow(),
-        )
     )
+    values = {"message": reason, "end_time": types.utcnow()}
+    changes = [Change(_vmove(r), VMoveStatus.FAILED, values) for r in rows]
+    if changes:
+        transition_vmoves(ctx, claim, changes)

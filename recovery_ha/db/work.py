@@ -16,11 +16,16 @@ from recovery_ha.db.session import connection, reader, writer
 from recovery_ha.db.types import now
 from recovery_ha.domain import errors
 from recovery_ha.domain.lease import Claim, WorkKind
+from recovery_ha.domain.maintenance import SessionAction
 from recovery_ha.domain.recovery import NOTIFICATION, NotificationStatus
 
 _N = models.Notification
 _C = models.Cluster
+_M = models.MaintenanceSession
 _LOCK = models.ResourceLock
+
+#: What is wanted of a session that is not to be worked on to its end.
+_ENDS_SESSION = (str(SessionAction.ABORT), str(SessionAction.DELETE))
 
 
 def _table(kind: WorkKind) -> tuple[Any, Any]:
@@ -30,6 +35,8 @@ def _table(kind: WorkKind) -> tuple[Any, Any]:
             return _N, _N.notification_uuid
         case WorkKind.CLUSTER:
             return _C, _C.uuid
+        case WorkKind.MAINTENANCE:
+            return _M, _M.uuid
 
 
 def _claimable(
@@ -48,6 +55,13 @@ def _claimable(
             return sa.and_(waits, _N.status.in_(states))
         case WorkKind.CLUSTER:
             return sa.and_(waits, _C.plugin_name.in_(sorted(plugins)))
+        case WorkKind.MAINTENANCE:
+            # Undoing a session takes no workflow, which may be gone by then.
+            mine = sa.or_(
+                _M.workflow.in_(sorted(plugins)),
+                _M.requested_action.in_(_ENDS_SESSION),
+            )
+            return sa.and_(waits, mine)
 
 
 def _was_left(kind: WorkKind) -> sa.ColumnElement[bool]:
@@ -57,6 +71,8 @@ def _was_left(kind: WorkKind) -> sa.ColumnElement[bool]:
             return _N.status == NotificationStatus.RUNNING
         case WorkKind.CLUSTER:
             return _C.lease_owner.is_not(None)
+        case WorkKind.MAINTENANCE:
+            return _M.lease_owner.is_not(None)
 
 
 @reader
@@ -116,7 +132,7 @@ def claim_next(
     :param owner: unique per start of an engine process.
     :param lease_seconds: for how long, by the database's clock.
     :param plugins: names of those provisioning plug-ins whose clusters are
-        wanted.
+        wanted, or of those workflows whose sessions are.
     """
     # A few candidates, because other engines are after the same ones.
     for row_id, uuid, epoch, left in _candidates(ctx, kind, plugins, 8):
@@ -158,9 +174,11 @@ def renew(
         .where(mine)
         .values(lease_expires_at=now() + lease_seconds)
     )
-    rows = conn.execute(
-        sa.select(uuid, table.lease_epoch, table.requested_action).where(mine)
-    )
+    wish: Any = table.requested_action
+    if kind is WorkKind.MAINTENANCE:
+        # Other wishes wait until the step is done.
+        wish = sa.case((wish.in_(_ENDS_SESSION), wish))
+    rows = conn.execute(sa.select(uuid, table.lease_epoch, wish).where(mine))
     return {(row[0], row[1]): row[2] for row in rows}
 
 
@@ -219,23 +237,31 @@ def release(
     claim: Claim,
     *,
     wake_in: float | None,
+    seen: int | None = None,
+    keep_locks: bool = False,
     **values: Any,
 ) -> None:
     """Give the row back, with new values.
 
     :param wake_in: seconds until it may be claimed again; None means never,
         because it has ended; its locks on resources go with it.
+    :param seen: of a session, what its owner has seen of replies and wishes:
+        if there is more by now, it may be claimed again at once.
+    :param keep_locks: they do not go.
     :raises errors.LeaseLost: and nothing was changed.
     """
+    wake_at: Any = None if wake_in is None else now() + wake_in
+    if seen is not None:
+        wake_at = sa.case((_M.seen == seen, wake_at), else_=now())
     update_owned(
         ctx,
         claim,
         lease_owner=None,
         lease_expires_at=None,
-        wake_at=None if wake_in is None else now() + wake_in,
+        wake_at=wake_at,
         **values,
     )
-    if wake_in is None:
+    if wake_in is None and not keep_locks:
         unlock_resources(ctx, claim)
 
 
@@ -292,6 +318,33 @@ def lock_resource(
             raise db_exc.RetryRequest(errors.Conflict(key)) from None
         return None if owner == claim.uuid else owner
     return None
+
+
+@writer
+def alone(ctx: RequestContext, claim: Claim, key: str) -> None:
+    """Let nobody else pass here with the same key meanwhile.
+
+    That is until the transaction ends; nothing of it remains.
+
+    :param key: what the limit is of that is looked at and used up then.
+    :raises errors.LeaseLost: when the work is not owned any more.
+    """
+    fence(ctx, claim)
+    conn = connection(ctx)
+    # Who inserts an equal row waits for the end of this transaction, on each
+    # of the databases; of two nodes of a Galera cluster one is refused.
+    conn.execute(
+        sa.insert(_LOCK).values(
+            type="limit",
+            key=key,
+            owner_kind=claim.kind,
+            owner_uuid=claim.uuid,
+            epoch=claim.epoch,
+        )
+    )
+    conn.execute(
+        sa.delete(_LOCK).where(_LOCK.type == "limit", _LOCK.key == key)
+    )
 
 
 # What operators ask for: nobody's lease is needed, and none is broken.
@@ -405,6 +458,21 @@ def has_locks(ctx: RequestContext, uuid: str) -> bool:
         sa.select(_LOCK.id).where(_LOCK.owner_uuid == uuid).limit(1)
     )
     return found is not None
+
+
+@reader
+def list_held(ctx: RequestContext, kind: WorkKind) -> dict[str, list[str]]:
+    """Return the uuids of the work that is owned now, by owner."""
+    table, uuid = _table(kind)
+    rows = connection(ctx).execute(
+        sa.select(table.lease_owner, uuid)
+        .where(_was_left(kind), table.lease_expires_at > now())
+        .order_by(table.id)
+    )
+    held: dict[str, list[str]] = {}
+    for owner, of in rows:
+        held.setdefault(owner, []).append(of)
+    return held
 
 
 @reader

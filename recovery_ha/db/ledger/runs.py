@@ -162,16 +162,16 @@ def _end_tasks(ctx: RequestContext, book: Book, message: str) -> None:
 
 @writer
 def reopen(ctx: RequestContext, uuid: str) -> None:
-    """Have a recovery that has ended wait for an engine again.
+    """Have a recovery or session that has ended wait for an engine again.
 
     For an operator's retry only: outside of the table of moves, as that is of
-    its notification. What is known of its tasks stays: new attempts follow.
+    its own row. What is known of its tasks stays: new attempts follow.
     """
     connection(ctx).execute(
         sa.update(_RUNS)
         .where(
             _RUNS.c.uuid == uuid,
-            _RUNS.c.kind == str(Kind.RECOVERY),
+            _RUNS.c.kind.in_([str(Kind.RECOVERY), str(Kind.MAINTENANCE)]),
             _RUNS.c.status.in_([str(s) for s in TRANSACTION.terminal]),
         )
         .values(

@@ -42,6 +42,10 @@ _RUNS = _T.metadata.tables[_T.__tablename__]
 _H = models.DeploymentHistory.metadata.tables["deployment_history"]
 _N = models.Notification.metadata.tables[models.Notification.__tablename__]
 
+#: A node with more rows of history than this, or in more runs, is looked for
+#: in each run: the page will soon be full.
+_FEW_ROWS = 2000
+_FEW_RUNS = 500
 #: The origin of what somebody outside reports; its id is that of the user.
 REPORTER = "reporter"
 SORT_KEYS = (
@@ -301,16 +305,17 @@ def list_page(
 ) -> list[Transaction]:
     """Return a page of transactions, the newest first unless asked else.
 
-    One statement, one more for a marker.
+    One statement, one more for a marker, and one for a node.
 
     :param page: sort keys are :data:`SORT_KEYS`.
     :raises errors.BadRequest: see :func:`page_rows`.
     """
     if not page.sort:
         page = replace(page, sort=(("id", "desc"),))
+    conn = connection(ctx)
     rows = page_rows(
-        connection(ctx),
-        sa.select(*COLUMNS).where(*_conditions(wanted)),
+        conn,
+        sa.select(*COLUMNS).where(*_conditions(conn, wanted)),
         _T,
         page,
         sortable=SORT_KEYS,
@@ -348,7 +353,9 @@ def visible(
     return found
 
 
-def _conditions(wanted: TransactionFilter) -> list[sa.ColumnElement[bool]]:
+def _conditions(
+    conn: sa.Connection, wanted: TransactionFilter
+) -> list[sa.ColumnElement[bool]]:
     column = _RUNS.c
     found = visible(wanted.project_id, wanted.reported_by)
     if wanted.reporter is not None:
@@ -376,17 +383,46 @@ def _conditions(wanted: TransactionFilter) -> list[sa.ColumnElement[bool]]:
             column.parent_id.is_not_distinct_from(wanted.parent_id or None)
         )
     if wanted.node is not None:
-        # Not EXISTS: a database may turn that into a join, and read all that
-        # ever happened on the node.
-        found.append(
-            sa.select(_H.c.id)
-            .where(_H.c.task_id == column.id, _H.c.node_id == wanted.node)
-            .limit(1)
-            .correlate(_RUNS)
-            .scalar_subquery()
-            .is_not(None)
-        )
+        found.append(_has_node(conn, wanted.node))
     return found
+
+
+def _has_node(conn: sa.Connection, node: str) -> sa.ColumnElement[bool]:
+    """Return the condition that something happened on a node.
+
+    Of a node with few rows the transactions are read here: a page would be
+    looked for in all that others are in.
+    """
+    some = (
+        sa.select(_H.c.task_id)
+        .where(_H.c.node_id == node)
+        # The order of an index that has the transactions too.
+        .order_by(_H.c.deployment_graph_task_name, _H.c.status, _H.c.task_id)
+        .limit(_FEW_ROWS + 1)
+    )
+    for dialect in ("mysql", "mariadb"):
+        some = some.with_hint(
+            _H, "FORCE INDEX (ix_deployment_history_success)", dialect
+        )
+    rows = some.subquery()
+    found = conn.execute(
+        sa.select(rows.c.task_id, sa.func.count())
+        .group_by(rows.c.task_id)
+        .limit(_FEW_RUNS + 1)
+    ).all()
+    are_few = sum(number for _run, number in found) <= _FEW_ROWS
+    if are_few and len(found) <= _FEW_RUNS:
+        return _RUNS.c.id.in_([run for run, _number in found])
+    # Not EXISTS: a database may turn that into a join, and read all that
+    # ever happened on the node.
+    return (
+        sa.select(_H.c.id)
+        .where(_H.c.task_id == _RUNS.c.id, _H.c.node_id == node)
+        .limit(1)
+        .correlate(_RUNS)
+        .scalar_subquery()
+        .is_not(None)
+    )
 
 
 @writer

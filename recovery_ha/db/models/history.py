@@ -1,7 +1,8 @@
 """The ledger: what ran, in which parts, and what was said about it.
 
 Each index is one that a filter of the API pages by: equal columns first, then
-the id, so that a page is read and nothing else (``db.ledger.history``).
+the id, so that a page is read and nothing else (``db.ledger.pages``). Columns
+after the id are those that other filters look at on the way.
 """
 
 from datetime import datetime
@@ -135,7 +136,9 @@ class DeploymentHistory(Timestamps, Base):
             "attempt",
             name="uq_deployment_history_unit",
         ),
-        sa.Index("ix_deployment_history_status", "task_id", "status", "id"),
+        sa.Index(
+            "ix_deployment_history_status", "task_id", "status", "id", "latest"
+        ),
         sa.Index(
             "ix_deployment_history_node",
             "task_id",
@@ -158,18 +161,68 @@ class DeploymentHistory(Timestamps, Base):
             "task_id",
         ),
         sa.Index("ix_deployment_history_step", "step_id", "id"),
-        sa.Index("ix_deployment_history_runs_node", "node_id", "status", "id"),
+        sa.Index(
+            "ix_deployment_history_runs_unit",
+            "node_id",
+            "deployment_graph_task_name",
+            "status",
+            "id",
+            "latest",
+            "reported_at",
+            "project_id",
+            "cluster_id",
+        ),
+        sa.Index(
+            "ix_deployment_history_runs_node",
+            "node_id",
+            "status",
+            "id",
+            "latest",
+            "reported_at",
+            "cluster_id",
+        ),
+        sa.Index(
+            "ix_deployment_history_runs_project_node",
+            "project_id",
+            "node_id",
+            "status",
+            "id",
+            "latest",
+            "reported_at",
+        ),
         sa.Index(
             "ix_deployment_history_runs_name",
             "deployment_graph_task_name",
+            "status",
             "id",
+            "latest",
+            "reported_at",
+            "project_id",
+            "cluster_id",
         ),
-        sa.Index("ix_deployment_history_runs_status", "status", "id"),
         sa.Index(
-            "ix_deployment_history_runs_project", "project_id", "status", "id"
+            "ix_deployment_history_runs_status",
+            "status",
+            "id",
+            "latest",
+            "reported_at",
         ),
         sa.Index(
-            "ix_deployment_history_runs_cluster", "cluster_id", "status", "id"
+            "ix_deployment_history_runs_project",
+            "project_id",
+            "status",
+            "id",
+            "latest",
+            "reported_at",
+        ),
+        sa.Index(
+            "ix_deployment_history_runs_cluster",
+            "cluster_id",
+            "status",
+            "id",
+            "latest",
+            "reported_at",
+            "project_id",
         ),
         sa.Index("ix_deployment_history_reported_at", "reported_at", "id"),
         MYSQL,

@@ -1,0 +1,1 @@
+"""Maintenance sessions as the database has them."""
