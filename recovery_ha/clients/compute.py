@@ -7,7 +7,8 @@ microversion history (why each version).
 from datetime import UTC, datetime
 from typing import Any
 
-from recovery_ha.clients.requests import Api, Nova, Requests, Service
+from recovery_ha.clients.migrations import Moves
+from recovery_ha.clients.requests import Api, Nova, Service
 from recovery_ha.domain import errors
 from recovery_ha.domain.ports import (
     Aggregate,
@@ -25,16 +26,14 @@ _SERVICES = Api(Service.NOVA, "2.53")
 #: Servers with host and embedded flavor; below 2.95 an evacuated server
 #: that was active ends ACTIVE, from there on it ends SHUTOFF.
 _SERVERS = Api(Service.NOVA, "2.73")
-#: Evacuation records with paging.
-_MIGRATIONS = Api(Service.NOVA, "2.59")
 #: Actions with paging, and those of deleted servers (from 2.21 on).
 _ACTIONS = Api(Service.NOVA, "2.58")
 #: Aggregates have not changed since, except for their uuids and images.
 _AGGREGATES = Api(Service.NOVA, "2.1")
 
 
-class Compute(Requests):
-    """Nova on behalf of one recovery: a :class:`ports.ComputePort`."""
+class Compute(Moves):
+    """Nova on behalf of one piece of work: a :class:`ports.MovingPort`."""
 
     def user_id(self) -> str:
         """See :meth:`ports.ComputePort.user_id`."""
@@ -149,26 +148,7 @@ class Compute(Requests):
         self, source: str, since: datetime | None = None
     ) -> list[Migration]:
         """See :meth:`ports.ComputePort.list_evacuations`."""
-        params = {"source_compute": source, "migration_type": "evacuation"}
-        if since is not None:
-            params["changes-since"] = f"{since:%Y-%m-%dT%H:%M:%SZ}"
-        return [
-            Migration(
-                id=item["id"],
-                instance_uuid=item["instance_uuid"],
-                status=item["status"],
-                source_compute=item["source_compute"],
-                dest_compute=item["dest_compute"],
-            )
-            for item in self._pages(
-                _MIGRATIONS,
-                "/os-migrations",
-                "migrations",
-                params,
-                marker="uuid",
-            )
-            if item["source_compute"] == source
-        ]
+        return self.list_migrations(source, "evacuation", since)
 
     def list_actions(self, server_id: str) -> list[InstanceAction]:
         """See :meth:`ports.ComputePort.list_actions`."""

@@ -2,25 +2,31 @@
 
 import functools
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from recovery_ha.clients.requests import Api, Requests, Service
 from recovery_ha.domain import errors
-from recovery_ha.domain.ports import Capacity
+from recovery_ha.domain.ports import Amounts, Capacity
 
 #: Hypervisors by the uuids of their resource providers. From 2.88 on Nova
 #: asks each compute host for its uptime, and waits for dead ones.
 _HYPERVISORS = Api(Service.NOVA, "2.53")
 #: Inventories and usages have not changed since the first version.
 _PROVIDERS = Api(Service.PLACEMENT, "1.0")
+#: Which provider hangs below which.
+_TREES = Api(Service.PLACEMENT, "1.14")
+#: What hangs below a host, devices for instance, is looked at if it is not
+#: more than that; else its classes count as not there.
+_MAX_NESTED = 8
 
 
 class Placement(Requests):
     """Placement for one piece of work: a :class:`ports.PlacementPort`.
 
-    Which hosts there are is asked once in its life. Nova keeps VCPU,
-    MEMORY_MB and DISK_GB on the provider of the hypervisor itself, so what
-    hangs below it is not looked at.
+    Which hosts there are, and which providers, is asked once in its life.
+    Nova keeps VCPU, MEMORY_MB and DISK_GB on the provider of the hypervisor
+    itself, so that :meth:`free` does not look at what hangs below it.
     """
 
     def free(self, host: str) -> Capacity | None:
@@ -47,6 +53,92 @@ class Placement(Requests):
                 continue
             known = True
         return sorted(found) if known else None
+
+    def amounts(self, host: str) -> Amounts | None:
+        """See :meth:`ports.PlacementPort.amounts`.
+
+        Two requests for each provider. Where several providers of a host
+        have a class, an instance takes it from one of them: the one with
+        the most left counts, so that never too much is said to be free.
+        """
+        found = [
+            one
+            for uuid in self._hypervisors.get(host, ())
+            for one in self._tree(uuid)
+        ]
+        if not found:
+            return None
+        taken: dict[str, dict[str, int]] = {}
+        for one in found:
+            for consumer, resources in one.taken.items():
+                sums = taken.setdefault(consumer, {})
+                for name, amount in resources.items():
+                    sums[name] = sums.get(name, 0) + amount
+        return Amounts(
+            total=_sums([one.total for one in found]),
+            free=_most([one.free for one in found]),
+            largest=_most(
+                [
+                    {
+                        name: min(most, one.free[name])
+                        for name, most in one.largest.items()
+                    }
+                    for one in found
+                ]
+            ),
+            taken=taken,
+        )
+
+    def _tree(self, root: str) -> list[Amounts]:
+        """Return what a provider has, and those below it; [] if none."""
+        first = self._amounts_of(root)
+        if first is None:
+            return []
+        below = self._nested.get(root, [])
+        if len(below) > _MAX_NESTED:
+            return [first]
+        others = map(self._amounts_of, below)
+        return [first, *(one for one in others if one is not None)]
+
+    def _amounts_of(self, uuid: str) -> Amounts | None:
+        """Return what one provider has, and who takes it."""
+        path = f"/resource_providers/{uuid}"
+        try:
+            offered = self._get(_PROVIDERS, f"{path}/inventories")
+            users = self._get(_PROVIDERS, f"{path}/allocations")
+        except errors.ComputeNotFound:
+            return None
+        taken = {
+            consumer: dict(what["resources"])
+            for consumer, what in users["allocations"].items()
+        }
+        used = _sums(list(taken.values()))
+        total = {
+            name: _capacity(inventory)
+            for name, inventory in offered["inventories"].items()
+        }
+        return Amounts(
+            total=total,
+            free={
+                name: most - used.get(name, 0) for name, most in total.items()
+            },
+            largest={
+                name: float(inventory["max_unit"])
+                for name, inventory in offered["inventories"].items()
+            },
+            taken=taken,
+        )
+
+    @functools.cached_property
+    def _nested(self) -> dict[str, list[str]]:
+        """The uuids of the providers below others, by that of their root."""
+        found: dict[str, list[str]] = {}
+        body = self._get(_TREES, "/resource_providers")
+        for one in body["resource_providers"]:
+            root = one["root_provider_uuid"]
+            if root != one["uuid"]:
+                found.setdefault(root, []).append(one["uuid"])
+        return found
 
     @functools.cached_property
     def _hypervisors(self) -> dict[str, list[str]]:
@@ -86,3 +178,17 @@ def _sum(name: str, found: list[dict[str, float]]) -> float:
     """
     amounts = [free[name] for free in found if name in free]
     return sum(amounts) if amounts else math.inf
+
+
+def _sums(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the sums by class."""
+    names = sorted({name for one in found for name in one})
+    return {name: sum(one.get(name, 0) for one in found) for name in names}
+
+
+def _most(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the largest amount of each class."""
+    names = sorted({name for one in found for name in one})
+    return {
+        name: max(one[name] for one in found if name in one) for name in names
+    }

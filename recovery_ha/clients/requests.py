@@ -1,4 +1,4 @@
-"""Requests to Nova, Placement and Glance through openstacksdk.
+"""Requests to Nova, Placement, Glance and Aodh through openstacksdk.
 
 Retries, the translation of errors and the following of pages end here, for
 all of the adapters.
@@ -15,13 +15,14 @@ from typing import Any
 import openstack
 import tenacity
 from keystoneauth1 import exceptions as ka_exc
+from keystoneauth1 import loading
 from openstack import exceptions as sdk_exc
 from openstack.config import cloud_region
 from oslo_config import cfg
 
 from recovery_ha import metrics
 from recovery_ha.clients.session import guarded, load_session
-from recovery_ha.conf import nova
+from recovery_ha.conf import alarm, nova
 from recovery_ha.domain import errors
 
 _TOO_MANY = 429
@@ -56,6 +57,7 @@ class Service(enum.StrEnum):
     NOVA = nova.SERVICE_TYPE
     PLACEMENT = "placement"
     GLANCE = "image"
+    AODH = alarm.SERVICE_TYPE
 
     @property
     def label(self) -> str:
@@ -100,7 +102,31 @@ class Nova:
             )
             for service, version in _MAJOR_VERSIONS.items()
         }
+        self._others[Service.AODH] = self._aodh(conf)
         self.read_retries: int = conf.nova.read_retries
+
+    def _aodh(self, conf: cfg.ConfigOpts) -> Any:
+        """Return the client of Aodh, which has options of its own.
+
+        :raises errors.InvalidConfiguration: they make no sense.
+        """
+        try:
+            client = loading.load_adapter_from_conf_options(
+                conf, alarm.GROUP, session=self._session
+            )
+        except TypeError as exc:
+            raise errors.InvalidConfiguration(
+                f"[{alarm.GROUP}]: {exc}"
+            ) from exc
+        if client.endpoint_override:
+            # With or without the version that the paths begin with.
+            address = client.endpoint_override.rstrip("/")
+            client.endpoint_override = address.removesuffix("/v2")
+        if not client.region_name:
+            client.region_name = conf.nova.region_name
+        if not (conf.alarm.valid_interfaces or conf.alarm.interface):
+            client.interface = conf.nova.valid_interfaces
+        return client
 
     def connect(self) -> str:
         """Get a token and find Nova, as the first request would.
@@ -203,12 +229,13 @@ class Requests:
         api: Api,
         method: str,
         path: str,
-        body: dict[str, Any],
+        body: dict[str, Any] | None,
         *,
         on_500: type[errors.ComputeError] = errors.ComputeUnavailable,
     ) -> None:
         """Change something, if the work may; sent once only.
 
+        :param body: None sends none.
         :param on_500: what it is when the service itself fails: where a
             single thing can make it fail, this is no outage.
         """
@@ -296,11 +323,11 @@ def _reason(text: str) -> str:
     except ValueError:
         body = None
     if isinstance(body, dict):
-        # Nova wraps it in an object of any name, Placement in a list.
+        # Nova and Aodh wrap it in an object, Placement in a list.
         for value in (body, *body.values()):
             fault = value[0] if isinstance(value, list) and value else value
             if isinstance(fault, dict):
-                for key in ("message", "detail"):
+                for key in ("message", "detail", "faultstring"):
                     if key in fault:
                         return str(fault[key])
     return text.strip()[:500] or "no reason given"

@@ -11,14 +11,18 @@ from oslo_policy import opts as policy_opts
 from stevedore import named
 
 from recovery_ha.conf import (
+    alarm,
     api,
     database,
     default,
     engine,
     host_failure,
     instance_failure,
+    maintenance,
+    maintenance_command,
     metrics,
     nova,
+    outbox,
     policy,
     process_failure,
     provisioning,
@@ -26,16 +30,21 @@ from recovery_ha.conf import (
     reporting,
     retention,
     standalone,
+    webhook,
 )
 from recovery_ha.domain import errors
 
 MODULES = (
     default,
+    alarm,
     api,
     database,
     engine,
+    maintenance,
+    maintenance_command,
     metrics,
     nova,
+    outbox,
     policy,
     host_failure,
     instance_failure,
@@ -45,6 +54,7 @@ MODULES = (
     reporting,
     retention,
     standalone,
+    webhook,
 )
 
 #: The file that holds the operator's own recovery flows.
@@ -53,6 +63,8 @@ CUSTOM_FLOWS_FILE = "recovery-ha-custom-recovery-methods.conf"
 _PLUGINS = (
     "recovery_ha.task_flow.tasks",
     "recovery_ha.provisioning_plugins",
+    "recovery_ha.workflows",
+    "recovery_ha.actions",
 )
 _OPTIONS = "oslo.config.opts"
 _DEFAULT_LEVELS = [

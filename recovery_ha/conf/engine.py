@@ -97,6 +97,14 @@ OPTS = [
         help="Seconds after which a notification that is held is looked at "
         "again by itself. Enabling a segment does that at once.",
     ),
+    cfg.FloatOpt(
+        "service_down_time",
+        default=60.0,
+        min=1.0,
+        help="Seconds after which an engine that was not heard of counts as "
+        "down: sessions with workflows or actions that only it has are not "
+        "accepted any more. Engines report themselves six times as often.",
+    ),
     cfg.IntOpt(
         "stop_timeout",
         default=30,

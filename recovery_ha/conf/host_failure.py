@@ -115,6 +115,15 @@ OPTS = [
         ],
         help="How the compute service of a failed host comes to be down.",
     ),
+    cfg.IntOpt(
+        "max_hosts_out",
+        default=0,
+        min=0,
+        help="How many hosts may be out of service at once: those that are "
+        "being recovered and those that maintenance sessions work on "
+        "together. What would be one more waits: a recovery until a host is "
+        "back, a session before it takes the next host. 0 means any number.",
+    ),
 ]
 
 

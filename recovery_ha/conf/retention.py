@@ -42,6 +42,11 @@ OPTS = [
         "events are kept of what has ended as long ago, where that itself "
         "is kept longer",
     ),
+    _days(
+        "messages",
+        "messages of maintenance are kept that were sent to the message "
+        "queue and to webhooks, or given up",
+    ),
     cfg.IntOpt(
         "interval",
         default=3600,
