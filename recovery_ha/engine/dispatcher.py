@@ -4,7 +4,9 @@ A wake-up makes it look at once; without one it looks every sweep interval.
 It owns only as much as it has threads for.
 """
 
+import heapq
 import logging
+import math
 import threading
 import time
 from collections.abc import Sequence
@@ -27,8 +29,11 @@ LOG = logging.getLogger(__name__)
 class Handler(Protocol):
     """What does one kind of work, in any thread."""
 
-    def handle(self, lease: Lease) -> None:
-        """Bring a piece of work as far as it goes now."""
+    def handle(self, lease: Lease) -> float | None:
+        """Bring a piece of work as far as it goes now.
+
+        :returns: seconds until there is more to do for it; None: no matter.
+        """
 
     def hand_over(self, lease: Lease) -> None:
         """Give it back because this engine stops."""
@@ -78,6 +83,9 @@ class Dispatcher:
             sum(desk.workers for desk in desks), "work"
         )
         self._woken = threading.Event()
+        self._lock = threading.Lock()
+        #: When there is more to do, a heap of times on the monotonic clock.
+        self._due: list[float] = []
         self._stopped = threading.Event()
         self._thread = threading.Thread(
             target=self._run, name="dispatcher", daemon=True
@@ -108,8 +116,7 @@ class Dispatcher:
 
     def _run(self) -> None:
         while not self._stopped.is_set():
-            self._woken.wait(self._sweep_interval)
-            self._woken.clear()
+            self._rest()
             began = time.monotonic()
             try:
                 for desk in self._desks.values():
@@ -122,6 +129,20 @@ class Dispatcher:
             except Exception:
                 LOG.exception("Looking for work failed unexpectedly")
                 self._stopped.wait(self._sweep_interval)
+
+    def _rest(self) -> None:
+        """Wait for a wake-up or the next look.
+
+        That is a sweep interval away, or less where work that was here has
+        said when it is to go on.
+        """
+        now = time.monotonic()
+        with self._lock:
+            while self._due and self._due[0] <= now:
+                heapq.heappop(self._due)
+            soonest = self._due[0] - now if self._due else math.inf
+        self._woken.wait(min(self._sweep_interval, soonest))
+        self._woken.clear()
 
     def _claim_one(self, desk: Desk) -> bool:
         """Own one piece of work and start it; False if there is none."""
@@ -175,7 +196,10 @@ class Dispatcher:
     def _handle(self, lease: Lease) -> None:
         handler = self._desks[lease.claim.kind].handler
         try:
-            handler.handle(lease)
+            seconds = handler.handle(lease)
+            if seconds is not None and seconds < self._sweep_interval:
+                with self._lock:
+                    heapq.heappush(self._due, time.monotonic() + seconds)
         except errors.LeaseLost:
             raise
         except errors.EngineStopping:

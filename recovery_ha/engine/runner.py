@@ -42,6 +42,31 @@ class FlowOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Book:
+    """A logbook: what the flows of a piece of work are kept in.
+
+    :ivar name: its name.
+    :ivar flow: the name of flows in it.
+    :ivar meta: kept with it.
+    """
+
+    uuid: str
+    name: str
+    flow: str
+    meta: Mapping[str, Any]
+
+    @classmethod
+    def of_recovery(cls, uuid: str, kind: str) -> "Book":
+        """Return that of a notification; its names are Masakari's."""
+        return cls(
+            uuid,
+            f"{kind}_recovery",
+            f"{kind}_recovery_engine",
+            {"notification_uuid": uuid},
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class FlowRun:
     """A flow that was begun, as it is on record.
 
@@ -147,10 +172,13 @@ class FlowRunner:
             {"connection": str(database.engine.url)}, engine=database.engine
         )
 
-    def runs(self, work_uuid: str) -> list[FlowRun]:
-        """Return the flows of a piece of work, in the order of beginning."""
+    def runs(self, book_uuid: str) -> list[FlowRun]:
+        """Return the flows of a logbook, in the order of beginning.
+
+        :param book_uuid: by default that of the work.
+        """
         try:
-            book = self._backend.get_connection().get_logbook(work_uuid)
+            book = self._backend.get_connection().get_logbook(book_uuid)
         except tf_exc.NotFound:
             return []
         found = [_on_record(detail) for detail in book]
@@ -165,10 +193,12 @@ class FlowRunner:
         meta: Mapping[str, Any],
         tasks: Sequence[RecoveryTask],
         inputs: Mapping[str, Any],
+        book: Book | None = None,
     ) -> FlowOutcome:
         """Run a flow to its end, from where it stands.
 
         :param kind: ``host`` and so on; it names logbook and flow.
+        :param book: another logbook than that of a recovery of this kind.
         :param meta: kept with the flow if it has to be begun: ``attempt``
             from 1, ``number`` among the flows of the work from 1, and
             whatever the caller wants to find again.
@@ -178,19 +208,19 @@ class FlowRunner:
         :raises errors.EngineStopping: it goes on elsewhere.
         """
         lease.check()
-        flow = linear_flow.Flow(f"{kind}_recovery_engine").add(*tasks)
+        wanted = book or Book.of_recovery(lease.claim.uuid, kind)
+        flow = linear_flow.Flow(wanted.flow).add(*tasks)
         backend = _FencedBackend(self._backend, lease)
-        book, detail = self._details(
+        logbook, detail = self._details(
             backend.get_connection(),
-            lease.claim.uuid,
+            wanted,
             flow_uuid,
-            kind,
             {**meta, "order": [task.name for task in tasks]},
         )
         with warnings.catch_warnings():
             engine = engines.load(
                 flow,
-                book=book,
+                book=logbook,
                 flow_detail=detail,
                 backend=backend,
                 engine="serial",
@@ -207,21 +237,18 @@ class FlowRunner:
     def _details(
         self,
         connection: Any,
-        book_uuid: str,
+        wanted: Book,
         flow_uuid: str,
-        kind: str,
         meta: dict[str, Any],
     ) -> tuple[models.LogBook, models.FlowDetail]:
         try:
-            book = connection.get_logbook(book_uuid)
+            book = connection.get_logbook(wanted.uuid)
         except tf_exc.NotFound:
-            book = models.LogBook(f"{kind}_recovery", uuid=book_uuid)
-            book.meta = {"notification_uuid": book_uuid}
+            book = models.LogBook(wanted.name, uuid=wanted.uuid)
+            book.meta = dict(wanted.meta)
         detail = book.find(flow_uuid)
         if detail is None:
-            detail = models.FlowDetail(
-                f"{kind}_recovery_engine", uuid=flow_uuid
-            )
+            detail = models.FlowDetail(wanted.flow, uuid=flow_uuid)
             detail.meta = meta
             book.add(detail)
             connection.save_logbook(book)

@@ -1,10 +1,12 @@
 """The life of an engine: what is started, in which order, and stopped."""
 
+import importlib.metadata
 import logging
 import socket
 import threading
 
 from oslo_config import cfg
+from oslo_db import exception as db_exc
 from oslo_service import service
 from oslo_utils import uuidutils
 
@@ -12,12 +14,17 @@ from recovery_ha import guru
 from recovery_ha.clients.compute import Nova
 from recovery_ha.clients.events import Emitter
 from recovery_ha.context import RequestContext, internal_context
+from recovery_ha.db import services
 from recovery_ha.db.session import Database
 from recovery_ha.domain import errors
 from recovery_ha.domain.lease import WorkKind
+from recovery_ha.engine.delivery import Delivery
 from recovery_ha.engine.dispatcher import Desk, Dispatcher
 from recovery_ha.engine.endpoints import make_server
 from recovery_ha.engine.lease import LeaseKeeper
+from recovery_ha.engine.maintenance.action_plugins import load_actions
+from recovery_ha.engine.maintenance.handler import MaintenanceHandler
+from recovery_ha.engine.maintenance.workflows import load_workflows
 from recovery_ha.engine.periodic import Periodic
 from recovery_ha.engine.plugins import load_flows
 from recovery_ha.engine.provisioning.handler import ClusterHandler
@@ -27,6 +34,8 @@ from recovery_ha.engine.runner import FlowRunner
 from recovery_ha.engine.telling import Teller
 
 LOG = logging.getLogger(__name__)
+
+_BINARY = "recovery-ha-engine"
 
 
 class Engine:
@@ -42,14 +51,15 @@ class Engine:
         """
         self._conf = conf
         self.host: str = conf.engine.host or socket.gethostname()
-        ctx = internal_context(database)
+        ctx = self._ctx = internal_context(database)
         nova = Nova(conf)
-        self._events = Emitter(conf, "recovery-ha-engine", self.host)
+        self._events = Emitter(conf, _BINARY, self.host)
+        runner = FlowRunner(database)
         handler = RecoveryHandler(
             conf,
             ctx,
             nova,
-            FlowRunner(database),
+            runner,
             load_flows(conf),
             Teller(self._events),
         )
@@ -61,13 +71,32 @@ class Engine:
         owner = f"{self.host}:{uuidutils.generate_uuid()}"
         self._keeper = LeaseKeeper(ctx, owner, conf.engine.lease_seconds)
         guru.register_section("Owned work", self._keeper.report)
-        self._periodic = Periodic(ctx, conf)
+        self._delivery = Delivery(conf, ctx, self.host)
+        workflows, actions = load_workflows(), load_actions()
+        self._owner = owner
+        self._capabilities = {"workflows": workflows, "actions": actions}
+        self._delivery.start()
+        self._periodic = Periodic(ctx, conf, self._beat)
         self._dispatcher = Dispatcher(
             ctx,
             self._keeper,
             [
                 Desk(WorkKind.RECOVERY, handler, conf.engine.workers),
                 *_cluster_desk(conf, ctx),
+                Desk(
+                    WorkKind.MAINTENANCE,
+                    MaintenanceHandler(
+                        conf,
+                        ctx,
+                        nova,
+                        runner,
+                        workflows,
+                        actions,
+                        self._delivery,
+                    ),
+                    conf.maintenance.workers,
+                    frozenset(workflows),
+                ),
             ],
             sweep_interval=conf.engine.sweep_interval,
         )
@@ -77,14 +106,36 @@ class Engine:
         """Look for work now; returns at once."""
         self._keeper.wake()
         self._dispatcher.wake()
+        self._delivery.kick()
+
+    def _beat(self) -> None:
+        """Report this engine as alive, with what it can do."""
+        services.beat(
+            self._ctx,
+            host=self.host,
+            owner=self._owner,
+            binary=_BINARY,
+            version=importlib.metadata.version("recovery_ha"),
+            capabilities=self._capabilities,
+        )
 
     def stop(self) -> None:
         """Hand over what is under way and stop."""
         self._dispatcher.stop(self._conf.engine.stop_timeout)
         self._periodic.stop()
         self._keeper.close()
+        self._delivery.stop()
+        self._leave()
         self._events.stop()
         LOG.info("Engine %s has stopped.", self.host)
+
+    def _leave(self) -> None:
+        """Report this engine as stopped; if not, it is found out anyway."""
+        down_time = self._conf.engine.service_down_time
+        try:
+            services.leave(self._ctx, self.host, self._owner, down_time)
+        except (db_exc.DBError, errors.DatabaseUnavailable) as exc:
+            LOG.warning("That this engine stops was not reported: %s", exc)
 
 
 def _cluster_desk(conf: cfg.ConfigOpts, ctx: RequestContext) -> list[Desk]:

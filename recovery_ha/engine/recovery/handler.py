@@ -12,10 +12,10 @@ from recovery_ha.clients.images import Images
 from recovery_ha.clients.placement import Placement
 from recovery_ha.clients.requests import Requests
 from recovery_ha.context import RequestContext
-from recovery_ha.db import owned, recovery, segments, vmoves
+from recovery_ha.db import owned, precedence, recovery, segments, vmoves
 from recovery_ha.domain import errors, gates
 from recovery_ha.domain.evacuation import verdict
-from recovery_ha.domain.gates import Snapshot, Verdict
+from recovery_ha.domain.gates import Verdict
 from recovery_ha.domain.history import Remark
 from recovery_ha.domain.planning import PlanAction, plan
 from recovery_ha.domain.recovery import (
@@ -34,6 +34,7 @@ from recovery_ha.engine.recovery.evacuate import release_locks
 from recovery_ha.engine.recovery.places import Places
 from recovery_ha.engine.recovery.reserved import settle
 from recovery_ha.engine.recovery.rollback import undo
+from recovery_ha.engine.recovery.snapshot import look
 from recovery_ha.engine.runner import FlowOutcome, FlowRunner
 from recovery_ha.engine.telling import Teller
 
@@ -141,14 +142,7 @@ class RecoveryHandler:
     def _pass_gates(self, environment: Environment, segment: Segment) -> bool:
         """Ask the gates; False if the notification was held or ended."""
         notification, claim = environment.notification, environment.lease.claim
-        said = gates.ask(
-            Snapshot(
-                notification,
-                segment,
-                segments.find_host(self._ctx, notification.source_host_uuid),
-                self._conf.engine.disabled_segment,
-            )
-        )
+        said = gates.ask(look(environment, segment))
         owned.decide(self._ctx, claim, notification, said)
         last = said[-1]
         if last.verdict is Verdict.HOLD:
@@ -171,15 +165,18 @@ class RecoveryHandler:
         notification, claim = environment.notification, environment.lease.claim
         match notification.type:
             case NotificationType.COMPUTE_HOST:
-                return owned.lock_host(
-                    self._ctx, claim, notification
-                ) is None and not owned.await_instances(
+                return precedence.lock_host(
+                    self._ctx,
+                    claim,
+                    notification,
+                    max_hosts_out=self._conf.host_failure.max_hosts_out,
+                ) is None and not precedence.await_instances(
                     self._ctx, claim, notification
                 )
             case NotificationType.VM:
                 instance = str(notification.payload["instance_uuid"])
                 return (
-                    owned.lock_instance(
+                    precedence.lock_instance(
                         self._ctx, claim, notification, instance
                     )
                     is None
@@ -267,7 +264,7 @@ class RecoveryHandler:
 
     def _let_host_go_first(self, notification: Notification) -> None:
         host = notification.source_host_name
-        owner = owned.host_owner(self._ctx, host)
+        owner = precedence.host_owner(self._ctx, host)
         if owner is not None:
             raise errors.HostTakenOver(
                 f"Host {host} has failed; notification {owner} recovers it"

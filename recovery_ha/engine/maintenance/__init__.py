@@ -1,0 +1,1 @@
+"""Maintenance sessions: from a claimed one to its next state."""
