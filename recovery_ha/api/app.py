@@ -25,7 +25,7 @@ from oslo_middleware import opts as middleware_opts
 from oslo_middleware.healthcheck import opts as healthcheck_opts
 
 from recovery_ha import provisioning
-from recovery_ha.api import errors
+from recovery_ha.api import errors, receivers
 from recovery_ha.api.argspec import remember_signatures
 from recovery_ha.api.controllers.root import Root
 from recovery_ha.api.measuring import Measured
@@ -70,7 +70,8 @@ def make_app(
     :param stopping: ends what waits when it is set.
     :param check_responses: answer 500 when an answer does not match its
         schema; for tests.
-    :raises errors.InvalidConfiguration: the policy file cannot be used.
+    :raises errors.InvalidConfiguration: the policy file cannot be used, or a
+        network of ``[webhook] allowed_networks`` is none.
     """
     remember_signatures()
     service = Service(
@@ -87,6 +88,8 @@ def make_app(
         event_log=not conf.disable_event_log,
         default_lease=conf.reporting.default_lease,
         max_lease=conf.reporting.max_lease,
+        down_time=conf.engine.service_down_time,
+        webhook_networks=receivers.networks(conf),
         check_responses=check_responses,
     )
     app: App = pecan.Pecan(

@@ -117,6 +117,12 @@ _OF_FUEL = re.compile(
     re.ASCII,
 )
 
+#: Those of Fenix's maintenance.
+_OF_FENIX = re.compile(
+    r"/v1/([0-9a-f\-]+/)?(maintenance|instance|instance_group)(/|\Z)",
+    re.ASCII,
+)
+
 #: What middleware refuses without saying it well.
 _TEXTS = {
     401: "The request you have made requires authentication.",
@@ -215,6 +221,8 @@ def _response(
         found |= _sahara_fault(status, text)
     if _OF_FUEL.match(environ.get("PATH_INFO", "")):
         found |= {"message": text, "errors": None}
+    if _OF_FENIX.match(environ.get("PATH_INFO", "")):
+        found |= {"error": text, "message": text}
     body = json.dumps(found).encode()
     return webob.Response(
         body=body, status=status, content_type="application/json"

@@ -13,7 +13,7 @@ from recovery_ha.api.validation import FORMATS, Schema
 from recovery_ha.domain.errors import BadRequest
 
 #: Fields whose values are repeated to nobody.
-SECRET_FIELDS = frozenset({"control_attributes"})
+SECRET_FIELDS = frozenset({"control_attributes", "secret"})
 _SHOWN = 80
 
 _FORMATS = jsonschema.FormatChecker(formats=())

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from recovery_ha.api.waiting import Waiting
 from recovery_ha.clients.events import Emitter
+from recovery_ha.clients.webhook import Network
 from recovery_ha.db.session import Database
 from recovery_ha.policy import Policy
 
@@ -29,6 +30,8 @@ class Service:
     :ivar event_log: events about the provisioning of clusters are written.
     :ivar default_lease: seconds for which a reporter of a run may be silent
         unless it says otherwise; ``max_lease``: however long it wants.
+    :ivar down_time: seconds after which an engine counts as down.
+    :ivar webhook_networks: in which webhooks may have any address.
     :ivar check_responses: answers are compared with their schemas, for tests.
     """
 
@@ -45,4 +48,6 @@ class Service:
     event_log: bool
     default_lease: int
     max_lease: int
+    down_time: float
+    webhook_networks: tuple[Network, ...]
     check_responses: bool

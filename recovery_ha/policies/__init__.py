@@ -5,13 +5,17 @@ from oslo_policy import policy
 from recovery_ha.policies import (
     base,
     clusters,
+    constraints,
     extensions,
     hosts,
+    maintenance,
     notifications,
     segments,
+    services,
     transactions,
     versions,
     vmoves,
+    webhooks,
 )
 
 
@@ -28,6 +32,10 @@ def list_rules(auditor: str = base.AUDITOR) -> list[policy.RuleDefault]:
         *vmoves.RULES,
         *transactions.RULES,
         *clusters.RULES,
+        *maintenance.RULES,
+        *constraints.RULES,
+        *webhooks.RULES,
+        *services.RULES,
         *extensions.RULES,
         *versions.RULES,
     ]

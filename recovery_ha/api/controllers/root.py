@@ -21,6 +21,7 @@ from recovery_ha.api.controllers.v1.clusters import (
     Clusters,
     ClusterSteps,
 )
+from recovery_ha.api.controllers.v1.constraints import Groups, Instances
 from recovery_ha.api.controllers.v1.decisions import Decisions
 from recovery_ha.api.controllers.v1.deployment_history import (
     AllHistory,
@@ -29,9 +30,17 @@ from recovery_ha.api.controllers.v1.deployment_history import (
 from recovery_ha.api.controllers.v1.events import Events
 from recovery_ha.api.controllers.v1.extensions import Extensions
 from recovery_ha.api.controllers.v1.hosts import Hosts
+from recovery_ha.api.controllers.v1.maintenance import (
+    SessionActions,
+    SessionDetail,
+    SessionInstances,
+    SessionProjects,
+    Sessions,
+)
 from recovery_ha.api.controllers.v1.notifications import Notifications
 from recovery_ha.api.controllers.v1.reports import Reports
 from recovery_ha.api.controllers.v1.segments import Segments
+from recovery_ha.api.controllers.v1.services import Services
 from recovery_ha.api.controllers.v1.transaction_parts import (
     TransactionEvents,
     TransactionSteps,
@@ -43,6 +52,7 @@ from recovery_ha.api.controllers.v1.transactions import (
     Transactions,
 )
 from recovery_ha.api.controllers.v1.vmoves import VMoves
+from recovery_ha.api.controllers.v1.webhooks import Webhooks
 from recovery_ha.api.request import Request
 from recovery_ha.api.service import Service
 from recovery_ha.domain.errors import BadRequest
@@ -83,6 +93,8 @@ def routes(service: Service) -> dict[str, dict[str, Handler]]:
         "notifications/{}/decisions": _collection(Decisions(service)),
         "transactions/{}/action": _collection(Actions(service)),
         **_history(service),
+        **_maintenance(service),
+        "services": _collection(Services(service)),
         "clusters": _collection(Clusters(service)),
         "clusters/{}": _member(Clusters(service)),
         "clusters/{}/progress": _collection(ClusterProgress(service)),
@@ -112,6 +124,25 @@ def _history(service: Service) -> dict[str, dict[str, Handler]]:
         "tasks": _collection(Tasks(service)),
         "tasks/{}": _member(Tasks(service)),
         "deployment_history": _collection(AllHistory(service)),
+    }
+
+
+def _maintenance(service: Service) -> dict[str, dict[str, Handler]]:
+    """Return the routes of maintenance sessions and what belongs to them."""
+    one = "maintenance/{}"
+    return {
+        "maintenance": _collection(Sessions(service)),
+        one: _member(Sessions(service)),
+        f"{one}/detail": _collection(SessionDetail(service)),
+        f"{one}/action": _collection(SessionActions(service)),
+        f"{one}/{{}}": _member(SessionProjects(service)),
+        f"{one}/{{}}/{{}}": _member(SessionInstances(service)),
+        "instance": _collection(Instances(service)),
+        "instance/{}": _member(Instances(service)),
+        "instance_group": _collection(Groups(service)),
+        "instance_group/{}": _member(Groups(service)),
+        "webhooks": _collection(Webhooks(service)),
+        "webhooks/{}": _member(Webhooks(service)),
     }
 
 
