@@ -69,7 +69,7 @@ def versions(context: Context) -> Answer:
 def list_alarms(context: Context) -> Answer:
     """List the alarms of the caller's project, or of all as an admin."""
     wanted = _query(context)
-    return 200, [
+    found = [
         alarm.shown()
         for alarm in context.world.alarms.all()
         if (_sees_all(context) or _owns(context, alarm))
@@ -78,6 +78,32 @@ def list_alarms(context: Context) -> Answer:
             for field, value in wanted.items()
         )
     ]
+    return 200, _page(context, found)
+
+
+def _page(
+    context: Context, found: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return the alarms between `marker` and `limit`, as `sort` says."""
+    args = context.request.args
+    for key in reversed(args.getlist("sort")):
+        name, _, direction = key.partition(":")
+        if found and name not in found[0]:
+            raise BadRequest(f"Invalid input for field/attribute sort: {key}")
+        found = sorted(
+            found, key=lambda one: str(one[name]), reverse=direction == "desc"
+        )
+    marker, limit = args.get("marker"), args.get("limit")
+    if marker is not None:
+        ids = [one["alarm_id"] for one in found]
+        if marker not in ids:
+            raise BadRequest(f"Alarm {marker} not found")
+        found = found[ids.index(marker) + 1 :]
+    if limit is None:
+        return found
+    if not limit.isdigit() or int(limit) < 1:
+        raise BadRequest("limit: it should be a positive integer.")
+    return found[: int(limit)]
 
 
 def _query(context: Context) -> dict[str, str]:

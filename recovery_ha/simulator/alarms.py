@@ -1,13 +1,27 @@
 """The alarms of Aodh."""
 
 import dataclasses
+import fnmatch
+import json
+import operator
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from recovery_ha.simulator.errors import BadRequest, NotFound
+from recovery_ha.simulator.events import Event, project_of, value_of
 from recovery_ha.simulator.records import now
 
 STATES = ("ok", "alarm", "insufficient data")
+_OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
+    "gt": operator.gt,
+    "lt": operator.lt,
+    "ge": operator.ge,
+    "le": operator.le,
+    "eq": operator.eq,
+    "ne": operator.ne,
+}
+_READ: dict[str, Callable[[Any], Any]] = {"integer": int, "float": float}
 _FIELDS: dict[str, Any] = {
     "name": "",
     "type": "event",
@@ -49,6 +63,14 @@ class Alarm:
             "state_timestamp": self.state_timestamp,
             "evaluate_timestamp": self.state_timestamp,
         }
+
+
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """What Aodh POSTs because an alarm was raised, and where."""
+
+    url: str
+    body: dict[str, Any]
 
 
 class Alarms:
@@ -120,6 +142,41 @@ class Alarms:
         alarm.state_timestamp = now().replace(tzinfo=None).isoformat()
         return alarm.state
 
+    def evaluate(self, event: Event) -> list[Call]:
+        """Raise the alarms that an event is for.
+
+        As Aodh does: enabled ones of the event's project, whose type and
+        query match, and which are not raised already unless they repeat.
+
+        :returns: what is to be POSTed for it
+        """
+        calls = []
+        for alarm in self._alarms.values():
+            if not _is_for(alarm, event):
+                continue
+            reason = (
+                f"Event <id={event['message_id']},"
+                f"event_type={event['event_type']}> hits the query <query="
+                f"{json.dumps(alarm.fields['event_rule'].get('query') or [])}>"
+            )
+            body = {
+                "severity": alarm.fields["severity"],
+                "alarm_name": alarm.fields["name"],
+                "alarm_id": alarm.alarm_id,
+                "previous": alarm.state,
+                "current": "alarm",
+                "reason": reason,
+                "reason_data": {"type": "event", "event": event},
+            }
+            alarm.state, alarm.state_reason = "alarm", reason
+            alarm.state_timestamp = now().replace(tzinfo=None).isoformat()
+            calls += [
+                Call(url, body)
+                for url in alarm.fields["alarm_actions"]
+                if str(url).startswith(("http://", "https://"))
+            ]
+        return calls
+
     def remove(self, alarm_id: str) -> None:
         """Remove an alarm.
 
@@ -137,3 +194,29 @@ def _checked(body: dict[str, Any]) -> dict[str, Any]:
     if fields["type"] != "event":
         raise BadRequest("The simulator has event alarms only")
     return fields
+
+
+def _is_for(alarm: Alarm, event: Event) -> bool:
+    rule = alarm.fields["event_rule"]
+    raised = alarm.state == "alarm" and not alarm.fields["repeat_actions"]
+    return (
+        bool(alarm.fields["enabled"])
+        and alarm.project_id == project_of(event)
+        and not raised
+        and fnmatch.fnmatchcase(
+            event["event_type"], rule.get("event_type") or "*"
+        )
+        and all(_holds(one, event) for one in rule.get("query") or [])
+    )
+
+
+def _holds(condition: dict[str, Any], event: Event) -> bool:
+    """Return whether a condition holds; one that makes no sense does not."""
+    read = _READ.get(condition.get("type") or "string", str)
+    compare = _OPERATORS.get(condition.get("op") or "eq")
+    try:
+        value = read(value_of(event, condition["field"]))
+        wanted = read(condition.get("value"))
+        return compare is not None and bool(compare(value, wanted))
+    except (KeyError, TypeError, ValueError):
+        return False

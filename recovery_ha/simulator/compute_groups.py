@@ -178,13 +178,19 @@ def list_groups(context: Context) -> Answer:
     caller = context.caller
     own = caller.project.id if caller.project else None
     everyones = caller.admin and "all_projects" in context.args
-    return 200, {
-        "server_groups": [
-            views.server_group(context, group)
-            for group in context.world.groups.values()
-            if everyones or group.project_id == own
-        ]
-    }
+    found = [
+        views.server_group(context, group)
+        for group in context.world.groups.values()
+        if everyones or group.project_id == own
+    ]
+    first, most = (context.args.get(name, "") for name in ("offset", "limit"))
+    if not (first or "0").isdigit() or not (most or "0").isdigit():
+        raise BadRequest("offset and limit are numbers")
+    limit = context.world.settings.page_limit
+    if most:
+        limit = min(limit, int(most))
+    start = int(first or 0)
+    return 200, {"server_groups": found[start : start + limit]}
 
 
 @ROUTES.add("POST", "/os-server-groups")

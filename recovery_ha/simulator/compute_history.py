@@ -44,14 +44,35 @@ def list_actions(context: Context) -> Answer:
 
 @ROUTES.add("GET", "/servers/<server_id>/os-instance-actions/<request_id>")
 def show_action(context: Context) -> Answer:
-    """Show one action; the simulator knows no events of it."""
+    """Show one action; the simulator knows only events of failures."""
     server = server_of(context, deleted=context.has(21))
     wanted = context.params["request_id"]
     for one in server.actions:
         if one.request_id == wanted:
             shown = _action(context, server, one)
-            return 200, {"instanceAction": {**shown, "events": []}}
+            events = _events(context, server, one)
+            return 200, {"instanceAction": {**shown, "events": events}}
     raise NotFound(f"Action {wanted} not found")
+
+
+def _events(
+    context: Context, server: Server, action: InstanceAction
+) -> list[dict[str, Any]]:
+    """Return how an action failed, if it is the latest of its name."""
+    same = [one for one in server.actions if one.action == action.action]
+    message = server.failures.get(action.action)
+    if message is None or same[-1] is not action:
+        return []
+    event = {
+        "event": f"compute_{action.action.replace('-', '_')}",
+        "start_time": stamp(action.start_time),
+        "finish_time": stamp(action.start_time),
+        "result": "Error",
+        "traceback": None,
+    }
+    if context.has(84):
+        event["details"] = message
+    return [event]
 
 
 def _action(

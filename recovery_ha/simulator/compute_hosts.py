@@ -1,5 +1,6 @@
 """What Nova tells of its hosts: services, hypervisors, migrations, zones."""
 
+import itertools
 import uuid
 from typing import Any
 
@@ -15,7 +16,7 @@ from recovery_ha.simulator.errors import BadRequest, NotFound
 from recovery_ha.simulator.records import Compute, Migration, now, stable_uuid
 from recovery_ha.simulator.routing import Answer, Context
 
-CONTROLLERS = ("nova-scheduler", "nova-conductor")
+CONTROLLER_BINARIES = ("nova-scheduler", "nova-conductor")
 SERVICE_FIELDS = frozenset({"status", "disabled_reason", "forced_down"})
 EQUAL = ("status", "migration_type", "source_compute")
 MIGRATION_FILTERS = frozenset(
@@ -54,13 +55,19 @@ def list_services(context: Context) -> Answer:
 
 
 def _controllers(context: Context) -> list[dict[str, Any]]:
-    """Return the services of the controller, which never fail here."""
+    """Return the services of the controllers, which never fail here."""
     shown: list[dict[str, Any]] = []
-    for number, binary in enumerate(CONTROLLERS, start=10001):
+    hosts = ["controller"] + [
+        f"controller-{number}"
+        for number in range(2, context.world.settings.controllers + 1)
+    ]
+    services = itertools.product(hosts, CONTROLLER_BINARIES)
+    for number, (host, binary) in enumerate(services, start=10001):
+        names = (binary,) if host == hosts[0] else (binary, host)
         service = {
             "binary": binary,
-            "host": "controller",
-            "id": stable_uuid("service", binary)
+            "host": host,
+            "id": stable_uuid("service", *names)
             if context.has(53)
             else number,
             "zone": "internal",

@@ -150,6 +150,59 @@ class ControlClient:
         """Delete an image; its servers stay."""
         self._call("DELETE", f"/images/{quote(image_id)}")
 
+    def add_project(self, name: str) -> Json:
+        """Add a project with a member of the same name and password."""
+        return self._call("POST", "/projects", {"name": name})
+
+    def managers(self) -> list[Json]:
+        """Return the managers of projects."""
+        found: list[Json] = self._call("GET", "/managers")["managers"]
+        return found
+
+    def manager(self, project: str) -> Json:
+        """Return how a manager behaves, what it received and answered.
+
+        :param project: name or id
+        """
+        return self._call("GET", f"/managers/{quote(project)}")
+
+    def add_manager(
+        self,
+        project: str,
+        event_type: str | None = "maintenance.scheduled",
+        secret: str | None = None,
+        **behaviours: Json,
+    ) -> Json:
+        """Have a manager for a project, which is made if there is none.
+
+        :param event_type: of the alarm that tells it; None makes no alarm
+        :param secret: of its webhook, whose signatures it checks then
+        :param behaviours: see :meth:`set_manager`
+        """
+        body = {
+            "project": project,
+            "event_type": event_type,
+            "secret": secret,
+            "behaviours": behaviours,
+        }
+        return self._call("POST", "/managers", body)
+
+    def set_manager(self, project: str, **behaviours: Json) -> Json:
+        """Change how a manager behaves.
+
+        :param behaviours: by the state in which, or `default`, the fields
+            of `recovery_ha.simulator.project_manager.Behaviour`
+        """
+        return self._call("PUT", f"/managers/{quote(project)}", behaviours)
+
+    def clear_manager(self, project: str) -> None:
+        """Have a manager forget what it received and answered."""
+        self._call("DELETE", f"/managers/{quote(project)}/received")
+
+    def remove_manager(self, project: str) -> None:
+        """Have a project without a manager; its alarms stay."""
+        self._call("DELETE", f"/managers/{quote(project)}")
+
     def add_fault(self, **fields: Any) -> int:
         """Set a fault and return its number.
 

@@ -9,22 +9,22 @@ from typing import Any
 
 from recovery_ha.simulator.errors import BadRequest, NotFound
 
-KINDS = ("http", "rebuild", "migration")
+KINDS = ("http", "rebuild", "migration", "cold-migration")
 
 
 @dataclasses.dataclass(eq=False)
 class Fault:
     """A fault; a field that is None matches everything.
 
-    :param kind: `http` meets requests, `rebuild` evacuations and `migration`
-        live migrations
+    :param kind: `http` meets requests, `rebuild` evacuations, `migration`
+        live migrations and `cold-migration` the others
     :param service: identity, compute, placement, image or alarm
     :param method: an HTTP method
     :param path: a regular expression, searched in the path behind the
         service's prefix
     :param action: a server action
     :param server: the UUID of a server
-    :param host: the destination, of the kinds rebuild and migration
+    :param host: the destination, of all kinds but http
     :param when: before, or after the request took effect
     :param status: HTTP status to answer instead
     :param body: JSON to answer with `status`; None takes the service's own
@@ -35,7 +35,8 @@ class Fault:
     :param disconnect: close the connection without an answer
     :param hold: keep the request until the fault is released
     :param drop: close held connections on release, without taking effect
-    :param result: error or stuck, of the kinds rebuild and migration
+    :param result: error or stuck, of all kinds but http; a cold migration
+        may also be `refused`: it ends at once, and the server is as before
     """
 
     kind: str = "http"
@@ -100,7 +101,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
 _WORDS = {
     "kind": KINDS,
     "when": ("before", "after"),
-    "result": ("error", "stuck"),
+    "result": ("error", "stuck", "refused"),
 }
 
 

@@ -1,5 +1,6 @@
 """Users, projects, roles and tokens: the state of Keystone."""
 
+import contextlib
 import dataclasses
 import datetime as dt
 import secrets
@@ -73,6 +74,8 @@ class Token:
 
 
 T = TypeVar("T", User, Project)
+#: How each token begins that is made here.
+_MADE_HERE = "sim-"
 
 
 def role_id(name: str) -> str:
@@ -116,6 +119,25 @@ class Identity:
         """
         return _find(self.projects, key)
 
+    def add_project(self, name: str) -> Project:
+        """Add a project with a member of the same name and password.
+
+        One that exists is returned as it is.
+        """
+        with contextlib.suppress(KeyError):
+            return self.project(name)
+        project = Project(name)
+        self.projects.append(project)
+        self.users.append(User(name, name, project, ("member", "reader")))
+        return project
+
+    def member_token(self, project: Project) -> Token:
+        """Make a token of a member of a project."""
+        user = next(one for one in self.users if one.project == project)
+        token = self.issue(user, ["password"])
+        token.project = project
+        return token
+
     def issue(
         self, user: User, methods: list[str], parent: Token | None = None
     ) -> Token:
@@ -127,7 +149,7 @@ class Identity:
         life = dt.timedelta(seconds=self._settings.token_seconds)
         audit = [secrets.token_urlsafe(16)]
         token = Token(
-            id="sim-" + secrets.token_urlsafe(48),
+            id=_MADE_HERE + secrets.token_urlsafe(48),
             user=user,
             methods=methods,
             issued_at=issued,
@@ -146,6 +168,18 @@ class Identity:
         token = self._tokens.get(token_id or "")
         if token is None or token.expires_at <= now():
             return None
+        return token
+
+    def foreign_token(self, token_id: str | None) -> Token | None:
+        """Return an administrator's token for one of another Keystone.
+
+        :returns: None: the token is one of those made here, or there is none.
+        """
+        if not token_id or token_id.startswith(_MADE_HERE):
+            return None
+        token = self.issue(self.user("admin"), ["token"])
+        token.project = token.user.project
+        self.revoke(token.id)  # good for this one request
         return token
 
     def revoke(self, token_id: str) -> None:

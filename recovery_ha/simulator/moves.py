@@ -22,6 +22,9 @@ from recovery_ha.simulator.records import (
 )
 from recovery_ha.simulator.settings import Settings
 
+#: The types of these actions, as Nova records them.
+LIVE = "live-migration"
+COLD = "migrate"
 IN_PROGRESS = ("queued", "preparing", "running", "post-migrating")
 
 
@@ -64,8 +67,9 @@ class Moves:
         if host and self._computes.find(host) is None:
             raise BadRequest(f"Compute host {host} could not be found.")
         server.task_state = "migrating"
+        server.failures.pop(LIVE, None)
         server.updated = now()
-        migration = self._migrations.add("live-migration", server, source)
+        migration = self._migrations.add(LIVE, server, source)
         destination = self._choose(server, source, host, migration)
         if destination is None:
             return
@@ -114,6 +118,7 @@ class Moves:
                 "Cannot migrate to the host where the server exists."
             )
         server.task_state = "resize_prep"
+        server.failures.pop(COLD, None)
         server.updated = now()
         migration = self._migrations.add("migration", server, source)
         destination = self._choose(server, source, host, migration)
@@ -123,7 +128,7 @@ class Moves:
         was = server.vm_state
         work = Work(
             server.uuid,
-            begin=lambda: self._settings.migrate_seconds,
+            begin=lambda: self._begin_cold(server, migration, destination),
             finish=lambda: self._end_cold(server, migration, destination, was),
         )
         self._computes.send(source, work)
@@ -166,6 +171,8 @@ class Moves:
             migration.become("error")
             server.task_state = None
             server.blame(str(error), 400)
+            live = migration.migration_type == LIVE
+            server.failures[LIVE if live else COLD] = str(error)
             return None
         migration.dest_compute = chosen.host
         migration.dest_node = chosen.hypervisor_hostname
@@ -189,9 +196,30 @@ class Moves:
             return None
         if fault is not None:
             server.blame(fault.message)
+            server.failures[LIVE] = fault.message
             self._end_live(server, "error")
             return 0.0
         return self._settings.migrate_seconds
+
+    def _begin_cold(
+        self, server: Server, migration: Migration, destination: Compute
+    ) -> float | None:
+        fault = self._faults.take(
+            "cold-migration", server.uuid, destination.host
+        )
+        if fault is None:
+            return self._settings.migrate_seconds
+        if fault.result == "stuck":
+            return None
+        migration.become("error")
+        self._allocations.release(server.uuid, destination.host)
+        server.failures[COLD] = fault.message
+        if fault.result == "refused":
+            server.task_state = None
+            server.blame(fault.message)
+        else:
+            server.fail(fault.message)
+        return 0.0
 
     def _interrupt_live(self, server: Server) -> None:
         """Fail, because the source died under the migration."""
@@ -224,6 +252,8 @@ class Moves:
         destination: Compute,
         was: str,
     ) -> None:
+        if migration.status == "error":
+            return
         if not self._exists(server) or server.task_state != "resize_prep":
             migration.become("error")
             self._allocations.release(server.uuid, destination.host)
@@ -238,11 +268,12 @@ class Moves:
     def _settle(self, server: Server, host: str) -> None:
         """Put the server and its guest on a host."""
         old = self._computes.find(server.host)
+        runs = old is None or server.uuid in old.guests
         if old is not None:
             old.guests.discard(server.uuid)
         server.host = host
         new = self._computes.find(host)
-        if new is not None and new.process is not Process.DEAD:
+        if runs and new is not None and new.process is not Process.DEAD:
             new.guests.add(server.uuid)
 
 

@@ -210,6 +210,8 @@ class Server:
     description: str | None = None
     group: str | None = None
     actions: list[InstanceAction] = dataclasses.field(default_factory=list)
+    # What went wrong with the latest action of a name.
+    failures: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def resources(self) -> dict[str, int]:

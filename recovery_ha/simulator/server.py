@@ -7,6 +7,7 @@ from typing import Any, Self
 from cheroot import wsgi
 
 from recovery_ha.simulator.app import CONNECTION, Application
+from recovery_ha.simulator.listening import Listening
 from recovery_ha.simulator.settings import Settings
 from recovery_ha.simulator.world import World
 
@@ -44,6 +45,7 @@ class Simulator:
         # How long stopping takes; each is one wake-up of an idle server.
         self._server.expiration_interval = 0.1
         self._thread: threading.Thread | None = None
+        self._listening: Listening | None = None
 
     @property
     def port(self) -> int:
@@ -71,10 +73,21 @@ class Simulator:
             target=self._server.serve, name="simulator", daemon=True
         )
         self._thread.start()
+        if self.settings.transport_url:
+            self._listening = Listening(
+                self.world,
+                self.settings.transport_url,
+                self.settings.notification_topic,
+            )
+            self._listening.start()
         return self
 
     def stop(self) -> None:
         """Let go of held requests, close the port and end all threads."""
+        if self._listening is not None:
+            self._listening.stop()
+            self._listening = None
+        self.world.managers.clear()
         self.world.faults.clear()
         self._server.stop()
         if self._thread is not None:

@@ -42,6 +42,13 @@ OPTIONS: list[cfg.Opt] = [
         help="Number of compute hosts, named compute-1, compute-2 and so on.",
     ),
     cfg.IntOpt(
+        "controllers",
+        default=1,
+        min=1,
+        help="Number of hosts with Nova's other services, named controller, "
+        "controller-2 and so on. They never fail.",
+    ),
+    cfg.IntOpt(
         "servers_per_compute",
         default=0,
         min=0,
@@ -159,10 +166,24 @@ OPTIONS: list[cfg.Opt] = [
         default="http://127.0.0.1:15868/v1",
         help="Endpoint of the instance-ha service in the catalog.",
     ),
+    cfg.StrOpt(
+        "transport_url",
+        default="",
+        help="Message queue whose notifications the simulated Ceilometer and "
+        "Aodh listen to, for example rabbit://guest:guest@127.0.0.1:5672/; "
+        "if empty there are no events and no alarm is raised.",
+    ),
+    cfg.StrOpt(
+        "notification_topic",
+        default="notifications",
+        help="Topic of those notifications.",
+    ),
 ]
 
 # Changing these in a running simulator would have no effect.
-FIXED = frozenset({"host", "port", "threads"})
+FIXED = frozenset(
+    {"host", "port", "threads", "transport_url", "notification_topic"}
+)
 
 
 @dataclasses.dataclass
@@ -173,6 +194,7 @@ class Settings:
     port: int = 0
     threads: int = 32
     computes: int = 4
+    controllers: int = 1
     servers_per_compute: int = 0
     hypervisor_suffix: str = ""
     vcpus: int = 1000
@@ -192,6 +214,8 @@ class Settings:
     token_seconds: float = 86400.0
     region: str = "RegionOne"
     instance_ha_url: str = "http://127.0.0.1:15868/v1"
+    transport_url: str = ""
+    notification_topic: str = "notifications"
 
     def change(self, values: dict[str, Any]) -> None:
         """Change settings while the simulator runs, all of them or none.

@@ -24,6 +24,7 @@ from recovery_ha.simulator.placement import (
     NoValidHost,
     Scheduler,
 )
+from recovery_ha.simulator.project_manager import Managers
 from recovery_ha.simulator.records import (
     NOSTATE,
     PAUSED,
@@ -95,6 +96,7 @@ class World:
         self.outages = Outages()
         self.journal = Journal()
         self.alarms = Alarms()
+        self.managers = Managers(self.identity, self.lock)
         self.servers: dict[str, Server] = {}
         self.deleted: dict[str, Server] = {}
         self.images = Images(self.identity.project("admin").id)
@@ -176,6 +178,7 @@ class World:
             self.flavors |= {flavor.id: flavor for flavor in FLAVORS}
             for part in (
                 self.alarms,
+                self.managers,
                 self.images,
                 self.migrations,
                 self.evacuations,
