@@ -16,10 +16,12 @@ export PYTHON
 RUNTIME = $(VENV)/.runtime-stamp
 DEVELOPMENT = $(VENV)/.development-stamp
 
-.PHONY: help demo test lint docs clean
+.PHONY: help demo demo-maintenance test lint docs clean
 
 help:
 	@echo "make demo  show the recovery of a simulated cloud"
+	@echo "make demo-maintenance"
+	@echo "           show how a simulated cloud is maintained host by host"
 	@echo "make test  run the tests"
 	@echo "make lint  run every check of the lint gate"
 	@echo "make docs  build the documentation into doc/build/html"
@@ -27,6 +29,9 @@ help:
 
 demo: $(RUNTIME)
 	$(BIN)/python -m recovery_ha.cmd.demo
+
+demo-maintenance: $(RUNTIME)
+	$(BIN)/python -m recovery_ha.cmd.demo_maintenance
 
 test: $(DEVELOPMENT)
 	$(BIN)/python -m pytest -n 4 --dist worksteal

@@ -11,7 +11,7 @@ SQL statements a page takes.
 """
 
 import argparse
-import math
+import gc
 import os
 import sys
 import threading
@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -35,6 +36,7 @@ from recovery_ha.api.middleware import App
 from recovery_ha.context import internal_context
 from recovery_ha.db import migration, purge
 from recovery_ha.db.ledger import reports, transactions
+from recovery_ha.db.ledger.book import clock
 from recovery_ha.db.session import Database
 from recovery_ha.domain.history import (
     NewTransaction,
@@ -217,8 +219,9 @@ def measure_purge(
     database: Database, app: App, ledger: Ledger, seconds: float = 15.0
 ) -> None:
     """Print the times of API reads while old transactions are removed."""
-    age = (ledger.time(ledger.size.transactions) - ledger.began).days / 2
-    limits = purge.Limits(deployments=max(math.floor(age), 0))
+    # The older half: not the large one, which is read meanwhile.
+    age = clock() - ledger.time(ledger.size.transactions // 2)
+    limits = purge.Limits(deployments=age / timedelta(days=1))
     over = threading.Event()
     removed: dict[str, int] = {}
     api = Api(app)
@@ -278,6 +281,9 @@ def main() -> None:
         flush=True,
     )
     app = make_app(conf, database, lambda: None)
+    # As the service does: see ``recovery_ha.wsgi.api``.
+    gc.collect()
+    gc.freeze()
     measure_pages(database, app, ledger, arguments)
     print(f"load of the machine {os.getloadavg()[0]:.1f}")
     if not arguments.pages:

@@ -222,6 +222,17 @@ def all_runs(ctx: RequestContext, ledger: Ledger) -> list[Case]:
             f"since={middle.isoformat()}&nodes={{node}}",
         ),
         (
+            "since, task",
+            {"since": middle, "tasks_names": [task(1)]},
+            f"since={middle.isoformat()}&tasks_names={task(1)}",
+        ),
+        ("since, project", {"since": middle, "project_id": "project-7"}, ""),
+        (
+            "many nodes",
+            {"nodes": [node(n) for n in range(many)]},
+            "nodes=" + ",".join(node(n) for n in range(many)),
+        ),
+        (
             "node, task",
             {"nodes": ["*"], "tasks_names": [task(1)]},
             f"nodes={{node}}&tasks_names={task(1)}",
@@ -249,6 +260,20 @@ def all_runs(ctx: RequestContext, ledger: Ledger) -> list[Case]:
             {"project_id": "project-7", "tasks_names": [task(1)]},
             "",
         ),
+        (
+            "cluster, task",
+            {"cluster_id": "cluster-7", "tasks_names": [task(1)]},
+            f"cluster_id=cluster-7&tasks_names={task(1)}",
+        ),
+        (
+            "cluster, node, task",
+            {
+                "cluster_id": "cluster-7",
+                "nodes": ["*"],
+                "tasks_names": [task(1)],
+            },
+            f"cluster_id=cluster-7&nodes={{node}}&tasks_names={task(1)}",
+        ),
     ]
     cases: list[Case] = []
     for name, values, query in filters:
@@ -260,7 +285,7 @@ def all_runs(ctx: RequestContext, ledger: Ledger) -> list[Case]:
                 before: int | None = before,
             ) -> Any:
                 wanted = HistoryFilter(**values)
-                if wanted.nodes:
+                if wanted.nodes == ["*"]:
                     wanted = replace(wanted, nodes=[node(n % many)])
                 return history.list_all_runs(
                     ctx, wanted, limit=LIMIT, before=before

@@ -118,13 +118,16 @@ def load(database: Database, size: Size, *, loaded: bool = False) -> Ledger:
 
 
 def analyze(database: Database) -> None:
-    """Have the database know what is in its tables."""
-    engine = database.engine
-    word = "TABLE " if engine.dialect.name in {"mysql", "mariadb"} else ""
+    """Have the database know what is in its tables.
+
+    PostgreSQL also notes what all see, as its autovacuum does in time.
+    """
+    engine = database.engine.execution_options(isolation_level="AUTOCOMMIT")
+    is_mysql = engine.dialect.name in {"mysql", "mariadb"}
+    word = "ANALYZE TABLE" if is_mysql else "VACUUM (ANALYZE)"
     with engine.connect() as connection:
         for table in (_RUNS, _STEPS, _HISTORY, _EVENTS):
-            connection.exec_driver_sql(f"ANALYZE {word}{table.name}")
-        connection.commit()
+            connection.exec_driver_sql(f"{word} {table.name}")
 
 
 def _insert(

@@ -5,41 +5,26 @@ process of its own, reached over its REST API as any client would.
 """
 
 import contextlib
-import os
-import pathlib
-import socket
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-import openstack
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 
+from recovery_ha.cmd.demo_stage import standing
 from recovery_ha.simulator.control_client import ControlClient
 
 _HOST = "compute-1"
 _SERVERS = 20
 _LIMIT_SECONDS = 60
 _TERMINAL = frozenset({"finished", "failed", "ignored"})
-_CONFIG = """\
-[DEFAULT]
-log_file = {directory}/standalone.log
-[api]
-port = {api_port}
-[standalone]
-state_dir = {directory}
-[simulator]
-port = {simulator_port}
+_OPTIONS = """\
 computes = 4
 rebuild_seconds = 2
 down_time_seconds = 3
-instance_ha_url = http://127.0.0.1:{api_port}/v1
 """
 
 
@@ -49,81 +34,8 @@ def main() -> int:
     :returns: 0 when every instance is ACTIVE on another host, else 1.
     """
     console = Console()
-    with tempfile.TemporaryDirectory(prefix="recovery-ha-demo-") as name:
-        directory = pathlib.Path(name)
-        with _standalone(console, directory) as (cloud, control):
-            return _demonstrate(console, cloud, control)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
-
-
-@contextlib.contextmanager
-def _standalone(
-    console: Console, directory: pathlib.Path
-) -> Iterator[tuple[Any, ControlClient]]:
-    """Start the service with a simulated cloud inside, and stop it."""
-    api_port, simulator_port = _free_port(), _free_port()
-    config = directory / "demo.conf"
-    config.write_text(
-        _CONFIG.format(
-            directory=directory,
-            api_port=api_port,
-            simulator_port=simulator_port,
-        )
-    )
-    command = [
-        sys.executable,
-        "-m",
-        "recovery_ha.cmd.standalone",
-        "--config-file",
-        str(config),
-        "--with-simulator",
-    ]
-    console.print(
-        "Starting recovery-ha-standalone with a simulated cloud inside:"
-        " SQLite, no message queue, REST API on"
-        f" http://127.0.0.1:{api_port}/v1"
-    )
-    environment = {
-        key: value
-        for key, value in os.environ.items()
-        if not key.startswith("OS_")
-    }
-    with subprocess.Popen(command, env=environment) as process:  # noqa: S603
-        try:
-            _wait_until_open(process, api_port)
-            cloud = openstack.connect(
-                load_yaml_config=False,
-                load_envvars=False,
-                auth={
-                    "auth_url": f"http://127.0.0.1:{simulator_port}"
-                    "/identity/v3",
-                    "username": "admin",
-                    "password": "admin",
-                    "project_name": "admin",
-                    "user_domain_id": "default",
-                    "project_domain_id": "default",
-                },
-                region_name="RegionOne",
-            )
-            yield cloud, ControlClient(f"http://127.0.0.1:{simulator_port}")
-        finally:
-            process.terminate()
-
-
-def _wait_until_open(process: "subprocess.Popen[bytes]", port: int) -> None:
-    end = time.monotonic() + _LIMIT_SECONDS
-    while time.monotonic() < end:
-        if process.poll() is not None:
-            raise SystemExit("The service did not start; see above.")
-        with contextlib.suppress(OSError):
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            return
-        time.sleep(0.1)
-    raise SystemExit("The service did not open its port in time.")
+    with standing(console, _OPTIONS) as stage:
+        return _demonstrate(console, stage.cloud, stage.control)
 
 
 def _demonstrate(console: Console, cloud: Any, control: ControlClient) -> int:

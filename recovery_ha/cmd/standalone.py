@@ -1,8 +1,9 @@
 """``recovery-ha-standalone``: the whole service in one process.
 
-SQLite, no message queue, no Keystone in front of the API, which therefore
-listens on loopback only. For a first look, for one machine, for trying things
-out; every option of the other commands works here too.
+SQLite, no message queue (``fake://`` unless told otherwise), no Keystone in
+front of the API, which therefore listens on loopback only. For a first look,
+for one machine, for trying things out; every option of the other commands
+works here too.
 """
 
 import contextlib
@@ -16,6 +17,7 @@ from typing import Any
 
 from keystoneauth1 import loading
 from oslo_config import cfg
+from oslo_messaging import opts as messaging_opts
 
 from recovery_ha import guru, metrics
 from recovery_ha.api.app import make_app
@@ -52,6 +54,7 @@ def main() -> int:
     told_to_stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_args: told_to_stop.set())
+    _default_addresses(conf)
     with contextlib.ExitStack() as stack:
         if conf.with_simulator:
             stack.enter_context(_simulator(conf))
@@ -92,6 +95,17 @@ def _service(
         database.dispose()
 
 
+def _default_addresses(conf: cfg.ConfigOpts) -> None:
+    """Have no message queue but this process's, and the API where it is."""
+    for group, options in messaging_opts.list_opts():
+        if group is None:
+            conf.register_opts(options)
+    conf.set_default("transport_url", "fake://")
+    if conf.api.port:
+        url = f"http://{conf.api.host}:{conf.api.port}"
+        conf.set_default("api_url", url, group="maintenance")
+
+
 def _default_connection(conf: cfg.ConfigOpts) -> None:
     if conf.database.connection:
         return
@@ -108,6 +122,12 @@ def _default_connection(conf: cfg.ConfigOpts) -> None:
 def _simulator(conf: cfg.ConfigOpts) -> Iterator[None]:
     """Run a simulated cloud, and have the engine log in to it."""
     settings.register_opts(conf)
+    conf.set_default(
+        "transport_url", conf.transport_url, group=settings.GROUP.name
+    )
+    conf.set_default(
+        "notification_topic", conf.outbox.topic, group=settings.GROUP.name
+    )
     with Simulator(settings.from_conf(conf)) as simulator:
         access: dict[str, Any] = {
             "auth_type": "password",
