@@ -107,9 +107,11 @@ class StateMachineTable(Directive):
 
     def run(self) -> list[nodes.Node]:
         """Read the machine."""
-        from recovery_ha.domain import recovery  # noqa: PLC0415
+        from recovery_ha.domain import maintenance, recovery  # noqa: PLC0415
 
-        machine = getattr(recovery, self.arguments[0])
+        name = self.arguments[0]
+        module = recovery if hasattr(recovery, name) else maintenance
+        machine = getattr(module, name)
         rows = []
         for state, after in machine.moves.items():
             next_states = nodes.paragraph()

@@ -1,0 +1,1 @@
+"""Firmware updates in maintenance sessions: an example of an action."""

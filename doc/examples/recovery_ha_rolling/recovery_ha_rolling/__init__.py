@@ -1,0 +1,1 @@
+"""Maintenance host by host, with a rest in between: an example."""
