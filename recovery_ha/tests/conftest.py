@@ -14,6 +14,7 @@ from recovery_ha.tests.fixtures.databases import (
     open_database,
 )
 from recovery_ha.tests.fixtures.site import Site, quick_simulator
+from recovery_ha.tests.fixtures.thinning import thin_out
 
 __all__ = ["databases", "migrated_url"]
 _LOG_LINES = 60
@@ -30,6 +31,11 @@ def pytest_runtest_makereport(item, call):
             text = "\n".join(lines[-_LOG_LINES:])
             report.sections.append((f"log of {daemon.name}", text))
     return report
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave the longest tables of cases to those who want all of them."""
+    thin_out(config, items)
 
 
 @pytest.fixture

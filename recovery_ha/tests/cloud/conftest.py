@@ -9,7 +9,7 @@ import os
 import shlex
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,11 @@ import sqlalchemy as sa
 
 from recovery_ha.db import models
 from recovery_ha.db.session import Database
-from recovery_ha.tests.fixtures.databases import open_database
+from recovery_ha.tests.fixtures.databases import empty, open_database
 from recovery_ha.tests.fixtures.processes import Daemon, write_config
 from recovery_ha.tests.fixtures.waiting import eventually
 
-_RABBIT = os.environ.get(
+RABBIT = os.environ.get(
     "RECOVERY_HA_TEST_RABBIT_URL", "rabbit://guest:guest@127.0.0.1:5672/"
 )
 #: The version below which Nova leaves an evacuated server ACTIVE.
@@ -70,13 +70,19 @@ class Cloud:
         server: dict[str, Any] = self.get(f"/servers/{uuid}")["server"]
         return server
 
-    def boot(self, host: str, count: int) -> list[str]:
-        """Have servers on a host, ACTIVE."""
+    def boot(
+        self, host: str, count: int, project: str | None = None
+    ) -> list[str]:
+        """Have servers on a host, ACTIVE.
+
+        :param project: whose; None: the administrator's own.
+        """
+        sdk = self.sdk if project is None else self._inside(project)
         image = next(iter(self.sdk.image.images())).id
         flavor = next(iter(self.sdk.compute.flavors())).id
         uuids = []
         for number in range(count):
-            response = self.sdk.compute.post(
+            response = sdk.compute.post(
                 "/servers",
                 microversion=NOVA,
                 json={
@@ -98,6 +104,42 @@ class Cloud:
             120,
         )
         return uuids
+
+    def _inside(self, project: str) -> Any:
+        """Return a connection of the administrator to a project."""
+        identity = self.sdk.identity
+        admin = identity.find_role("admin")
+        user = self.sdk.current_user_id
+        identity.assign_project_role_to_user(project, user, admin)
+        return self.sdk.connect_as_project({"id": project})
+
+    def member(self, name: str) -> tuple[str, Any]:
+        """Have a project with one member.
+
+        :returns: the project's id, and a connection of its member.
+        """
+        identity = self.sdk.identity
+        found = identity.find_project(name) or identity.create_project(
+            name=name, domain_id="default"
+        )
+        if identity.find_user(name) is None:
+            user = identity.create_user(
+                name=name, password=name, domain_id="default"
+            )
+            role = identity.find_role("member")
+            identity.assign_project_role_to_user(found, user, role)
+        sdk = openstack.connection.Connection(
+            auth={
+                "auth_url": self.sdk.config.get_auth_args()["auth_url"],
+                "username": name,
+                "password": name,
+                "project_name": name,
+                "user_domain_id": "default",
+                "project_domain_id": "default",
+            },
+            region_name=self.sdk.config.get_region_name(),
+        )
+        return found.id, sdk
 
     def kill(self, host: str) -> None:
         self._killed.append(host)
@@ -170,6 +212,8 @@ class Service:
         self._directory = directory
         self.daemons: list[Daemon] = []
         self.port = _free_port()
+        #: Further options of all its processes, by group.
+        self.options: dict[str, dict[str, Any]] = {}
 
     def start(self, program: str, name: str, ready: str) -> Daemon:
         auth = self._cloud.sdk.config.get_auth_args()
@@ -178,17 +222,26 @@ class Service:
         path = write_config(
             self._directory / f"{name}.conf",
             {
-                "DEFAULT": {"transport_url": _RABBIT},
+                "DEFAULT": {"transport_url": RABBIT},
                 "database": {"connection": url},
                 "api": {"port": self.port, "auth_strategy": "keystone"},
                 "engine": {"host": name},
                 "keystone_authtoken": access,
                 "nova": access,
+                **self.options,
             },
         )
         daemon = Daemon(name, program, path, ready=ready)
         self.daemons.append(daemon)
         return daemon
+
+    def start_all(self) -> None:
+        """Have the API and two engines, ready."""
+        self.start("api", "api", "Listening on")
+        for name in ("engine-a", "engine-b"):
+            self.start("engine", name, f"Engine {name} works.")
+        for daemon in self.daemons:
+            daemon.wait_ready()
 
     @property
     def ha(self) -> Any:
@@ -204,13 +257,27 @@ class Service:
         query = sa.select(models.Notification.lease_owner).where(
             models.Notification.notification_uuid == notification
         )
+        return self._owner(query)
 
-        def find() -> str | None:
+    def maintaining_engine(self, session: str, *dead: Daemon) -> Daemon:
+        """Wait until a living engine works on a session, and return it."""
+        query = sa.select(models.MaintenanceSession.lease_owner).where(
+            models.MaintenanceSession.uuid == session
+        )
+        return self._owner(query, dead)
+
+    def _owner(
+        self, query: sa.Select[Any], dead: Sequence[Daemon] = ()
+    ) -> Daemon:
+        living = {d.name: d for d in self.daemons if d not in dead}
+
+        def find() -> Daemon | None:
             with self._database.engine.connect() as connection:
-                return connection.scalar(query)
+                owner = str(connection.scalar(query))
+            return living.get(owner.partition(":")[0])
 
-        owner = str(eventually(find, "an engine works on it")).partition(":")
-        return next(d for d in self.daemons if d.name == owner[0])
+        found: Daemon = eventually(find, "an engine works on it", 60)
+        return found
 
     def clean_up(self) -> None:
         for daemon in self.daemons:
@@ -230,6 +297,21 @@ def cloud() -> Iterator[Cloud]:
 
 
 @pytest.fixture
+def unstarted(
+    cloud: Cloud, migrated_url: Any, tmp_path: Path
+) -> Iterator[Service]:
+    """The same without a process yet, so that it can have options."""
+    database = open_database(migrated_url("mysql"))
+    empty(database)
+    service = Service(cloud, database, tmp_path)
+    try:
+        yield service
+    finally:
+        service.clean_up()
+        database.dispose()
+
+
+@pytest.fixture
 def service(
     cloud: Cloud, migrated_url: Any, tmp_path: Path
 ) -> Iterator[Service]:
@@ -237,11 +319,7 @@ def service(
     database = open_database(migrated_url("mysql"))
     service = Service(cloud, database, tmp_path)
     try:
-        service.start("api", "api", "Listening on")
-        for name in ("engine-a", "engine-b"):
-            service.start("engine", name, f"Engine {name} works.")
-        for daemon in service.daemons:
-            daemon.wait_ready()
+        service.start_all()
         yield service
     finally:
         service.clean_up()

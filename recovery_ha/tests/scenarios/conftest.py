@@ -12,14 +12,13 @@ from recovery_ha.tests.fixtures.databases import (
 )
 from recovery_ha.tests.fixtures.mortal import MortalEngine, quiet_deaths
 from recovery_ha.tests.fixtures.rest import Api
+from recovery_ha.tests.fixtures.sessions import Sessions
 
 from recovery_ha.api.app import make_app  # isort: skip - after fixtures
 from recovery_ha.db.session import Database
 
 __all__ = ["databases", "migrated_url"]
 
-#: What these do depends on the database: they always run on all three.
-_SQL_MATTERS = {1, 2, 3, 4, 5, 6, 11, 12, 13, 14, 15, 16}
 _EVERYWHERE = os.environ.get("RECOVERY_HA_SCENARIOS") == "all"
 
 
@@ -31,7 +30,7 @@ def pytest_generate_tests(metafunc):
     mark = metafunc.definition.get_closest_marker("only_on")
     names = mark.args if mark else BACKENDS
     number = int(found[1]) if found else 0
-    if not (_EVERYWHERE or number in _SQL_MATTERS):
+    if not _EVERYWHERE:
         names = [names[number % len(names)]]
     metafunc.parametrize("backend", names)
 
@@ -91,6 +90,16 @@ def api(site):
     yield api
     for database in opened:
         database.dispose()
+
+
+@pytest.fixture
+def sessions(site):
+    """The sessions of a site, whose project ``p-1`` replies."""
+    made = Sessions(site)
+    made.subscribe("p-1")
+    made.answer()
+    yield made
+    made.close()
 
 
 @pytest.hookimpl(tryfirst=True)

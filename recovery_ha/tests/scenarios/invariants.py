@@ -260,8 +260,8 @@ def assert_i8_services(site: Site, found: list[Notification]) -> None:
     changed: dict[tuple[str, str], bool] = {}
     for call in site.world.journal.calls():
         service = computes.get(call.path.rpartition("/")[2])
-        if call.method != "PUT" or service is None:
-            continue
+        if call.method != "PUT" or service is None or call.body is None:
+            continue  # or whoever sent it died in the middle of it
         if "status" in call.body:
             disabled = call.body["status"] == "disabled"
             changed[service.host, "disabled"] = disabled

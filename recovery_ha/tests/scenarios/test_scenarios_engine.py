@@ -287,6 +287,9 @@ def test_f09_clocks_step_and_differ(site, monkeypatch):
     monkeypatch.setenv("RECOVERY_HA_TEST_SKEW", "-300")
     slow = site.engine("slow")
     slow.wait_ready()
+    # Frozen while it reports itself, it would keep SQLite from all others.
+    both = sa.select(sa.func.count()).select_from(models.Service)
+    eventually(lambda: site.scalar(both) == 2, "both have reported themselves")
     slow.freeze()
     report = new_report("compute-1")
     yesterday = report.generated_time - dt.timedelta(days=1)

@@ -122,4 +122,4 @@ def test_f37_a_flapping_host(site, engine):
     assert refused or any(one.joined_to for one in ended)
     assert all(count == 1 for count in site.evacuations().values())
     assert set(site.evacuations()) <= set(servers)
-    assert_invariants(site)
+    assert_invariants(site, host_returns=True)

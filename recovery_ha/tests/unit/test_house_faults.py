@@ -13,7 +13,25 @@ TESTS = PACKAGE / "tests"
 #: What this release is tested with.
 FAULTS = {
     f"F{number:02}"
-    for number in (*range(1, 29), 32, 33, 35, 36, 37, 42, 43, 44, 45)
+    for number in (
+        *range(1, 29),
+        32,
+        33,
+        35,
+        36,
+        37,
+        42,
+        43,
+        44,
+        45,
+        46,
+        47,
+        48,
+        49,
+        50,
+        51,
+        52,
+    )
 }
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from recovery_ha.api.app import make_app
 from recovery_ha.api.controllers import root
+from recovery_ha.tests.fixtures.asked_session import AskedSession
 from recovery_ha.tests.fixtures.rest import Api
 
 one_backend = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
@@ -28,12 +29,19 @@ CLOUD = {
 MONITOR = "u1"
 #: What only administrators see, in any answer.
 SECRETS = ("hunter2-control", "hunter2-process")
+#: What nobody sees.
+KEY = "hunter2-webhook-secret"
 
 GETS = sorted(
     url for url, methods in root.routes(None).items() if "GET" in methods
 )
 #: Where what is shown belongs to projects.
-OF_PROJECTS = ("clusters", "transactions", "tasks", "deployment_history")
+OF_PROJECTS = (
+    *("clusters", "transactions", "tasks", "deployment_history"),
+    *("maintenance/{}/{}", "instance", "instance_group", "webhooks"),
+)
+#: Of the answer that is a list, where it is not the URL.
+KEYS = {"instance": "instances", "instance_group": "instance_groups"}
 LISTS = [url for url in GETS if not url.endswith("{}")]
 
 
@@ -49,7 +57,26 @@ def urls(world):
         world.set(reported, reporter=MONITOR)
     move = world.vmove(report)
     cluster = world.cluster()
+    session = AskedSession(world.database)
+    session.settle({"p9": ["i9"]})
+    session.ask({"p9": ["i9"]})
+    for kind in ("instance", "instance_group"):
+        body = {"project_id": "p9"}
+        assert world.api.put(f"/{kind}/i9", body).status == 200
+    webhook = {
+        "url": "https://manager.example.org",
+        "secret": KEY,
+        "project_id": "p9",
+    }
+    assert world.api.post("/webhooks", {"webhook": webhook}).status == 201
     found = {
+        "maintenance/{}": [session.uuid],
+        "maintenance/{}/detail": [session.uuid],
+        "maintenance/{}/{}": [session.uuid, "p9"],
+        "maintenance/{}/{}/{}": [session.uuid, "p9", "i9"],
+        "instance/{}": ["i9"],
+        "instance_group/{}": ["i9"],
+        "webhooks/{}": ["1"],
         "clusters/{}": [cluster["id"]],
         "clusters/{}/progress": [cluster["id"]],
         "tasks/{}": [report["notification_uuid"]],
@@ -89,13 +116,24 @@ def test_a_tenant_reads_nothing_foreign_on_any_list(
         answer = api.get(urls[url], version="1.3")
         if "reader" not in roles or not url.startswith(OF_PROJECTS):
             assert (answer.status, answer.key) == (403, "forbidden"), url
-        elif url in OF_PROJECTS:
+        elif "{}" not in url:
             found = answer.json
             if isinstance(found, dict):
-                found = found[url]
+                found = found[KEYS.get(url, url)]
             assert (answer.status, found) == (200, []), url
         else:
             assert (answer.status, answer.key) == (404, "itemNotFound"), url
+
+
+def status_for(who, url):
+    """Return what somebody of the cloud is answered about a thing."""
+    of_projects = url.startswith(OF_PROJECTS)
+    if url.startswith("maintenance") and not of_projects:
+        return 200 if who == "admin" else 403
+    # A service has what is its own project's, and what it reported.
+    own = "{}" not in url or url.startswith(("transactions", "tasks"))
+    foreign = who == "service" and of_projects and not own
+    return 404 if foreign else 200
 
 
 @one_backend
@@ -106,10 +144,9 @@ def test_secrets_are_for_administrators(guarded, tokens, urls, who):
     texts = []
     for url in GETS:
         answer = api.get(urls[url], version="1.3")
-        # A service has what is its own project's, as tenants have.
-        foreign = who == "service" and url.startswith("clusters/")
-        assert answer.status == (404 if foreign else 200), url
+        assert answer.status == status_for(who, url), url
         texts.append(answer.raw.decode())
+    assert KEY not in "".join(texts)
     shown = [secret for secret in SECRETS if secret in "".join(texts)]
     assert shown == (list(SECRETS) if who == "admin" else [])
 

@@ -11,6 +11,7 @@ from recovery_ha.db.ledger import (
     clusters,
     events,
     history,
+    pages,
     reports,
     runs,
     steps,
@@ -135,6 +136,9 @@ def test_pages_cost_the_same_with_many_rows(ctx, statements):
             "all runs": lambda: history.list_all_runs(
                 ctx, HistoryFilter(nodes=["0"]), limit=99
             ),
+            "since": lambda began=run.created_at: history.list_all_runs(
+                ctx, HistoryFilter(since=began), limit=99
+            ),
             "nodes": lambda run=run: history.counts_by_node(
                 ctx, run.id, limit=99
             ),
@@ -147,9 +151,10 @@ def test_pages_cost_the_same_with_many_rows(ctx, statements):
                 assert len(fetch()) >= size
             costs.setdefault(name, []).append(count(seen))
     assert costs == {
-        "transactions": [1, 1],
+        "transactions": [2, 2],
         "history": [1, 1],
         "all runs": [1, 1],
+        "since": [2, 2],
         "nodes": [1, 1],
         "steps": [2, 2],
         "clusters": [3, 3],
@@ -292,11 +297,28 @@ RUNS = [
     {"since": clock()},
     {"project_id": "p", "nodes": ["n-1"], "tasks_names": ["t-1"]},
     {"project_id": "p", "cluster_id": "c", "statuses": [TaskStatus.ERROR]},
+    {"project_id": "p", "nodes": ["n-1", "n-2"]},
+    {"project_id": "p", "tasks_names": ["t-1"]},
+    {"cluster_id": "c", "nodes": ["n-1"]},
+    {"cluster_id": "c", "tasks_names": ["t-1"]},
+    {"cluster_id": "c", "nodes": ["n-1"], "tasks_names": ["t-1"]},
+    {"since": clock(), "nodes": ["n-1"]},
+    {"since": clock(), "tasks_names": ["t-1"], "project_id": "p"},
+    {"reported_by": "u"},
+    {"reported_by": "u", "nodes": ["n-1"]},
 ]
 
 
+@pytest.fixture(params=[0, 10**6])
+def few(request, monkeypatch):
+    """Have everything be taken for many rows, or for few."""
+    monkeypatch.setattr(history, "_FEW", request.param)
+    monkeypatch.setattr(transactions, "_FEW_ROWS", request.param)
+    return request.param
+
+
 @pytest.mark.parametrize("backend", ["mysql", "postgresql"], indirect=True)
-def test_no_page_reads_a_whole_table(ctx, filled, explained):
+def test_no_page_reads_a_whole_table(ctx, filled, explained, few):
     page = Page(limit=10)
     cases = [
         *(
@@ -327,7 +349,13 @@ def test_no_page_reads_a_whole_table(ctx, filled, explained):
             for w in RUNS
         ),
         ("nodes", lambda: history.counts_by_node(ctx, filled.id, limit=5)),
-        ("success", lambda: history.last_successes(ctx, ["n-1"])),
+        ("success", lambda: history.last_successes(ctx, ["n-1", "n-2"])),
+        (
+            "success in a project",
+            lambda: history.last_successes(
+                ctx, ["n-1"], tasks_names=["t-1"], project_id="p"
+            ),
+        ),
         ("steps", lambda: steps.list_steps(ctx, [filled.id], events=True)),
         ("events", lambda: events.list_events(ctx, filled.uuid, 5, 10)),
         ("step", lambda: events.list_step_events(ctx, [1], limit=10)),
@@ -344,4 +372,30 @@ def test_no_page_reads_a_whole_table(ctx, filled, explained):
         found = [table for plan in plans for table in scanned(plan)]
         if found:
             bad[str(name)] = (found, plans)
+    assert bad == {}
+
+
+@pytest.mark.parametrize("backend", ["mysql"], indirect=True)
+@pytest.mark.parametrize("before", [None, 10**6])
+def test_no_page_of_all_runs_is_sorted(
+    ctx, filled, explained, monkeypatch, before
+):
+    """All would be read that a filter leaves, and not only the page."""
+    monkeypatch.setattr(history, "_FEW", 0)
+    bad = {}
+    for wanted in RUNS:
+        if len(wanted.get("nodes", ())) * len(TaskStatus) > pages._MOST_PARTS:
+            continue
+        with explained() as plans:
+            history.list_all_runs(
+                ctx, HistoryFilter(**wanted), limit=10, before=before
+            )
+        found = [
+            line
+            for line in plans[-1]
+            if line["table"] == "deployment_history"
+            and "filesort" in line["Extra"]
+        ]
+        if found:
+            bad[str(wanted)] = found
     assert bad == {}

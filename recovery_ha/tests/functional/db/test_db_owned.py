@@ -7,6 +7,7 @@ from recovery_ha.context import internal_context
 from recovery_ha.db import (
     models,
     owned,
+    precedence,
     recovery,
     recovery_runs,
     reserved,
@@ -179,13 +180,13 @@ def test_a_second_report_joins_the_first_and_ends_with_it(
     ctx, begin, finish, row
 ):
     owner, second = begin(event="STOPPED"), begin(event="DIED")
-    assert owned.lock_host(ctx, *owner) is None
-    assert owned.lock_host(ctx, *owner) is None
+    assert precedence.lock_host(ctx, *owner) is None
+    assert precedence.lock_host(ctx, *owner) is None
 
-    awaited = owned.lock_host(ctx, *second)
+    awaited = precedence.lock_host(ctx, *second)
 
     first, uuid = owner[1].uuid, second[1].uuid
-    assert awaited == owned.Awaited(first, joined=True)
+    assert awaited == precedence.Awaited(first, joined=True)
     waiting = recovery.get_notification(ctx, uuid)
     assert (waiting.status, waiting.joined_to) == ("new", first)
     assert waiting.message == (
@@ -207,14 +208,14 @@ def test_a_joined_one_that_was_claimed_meanwhile_goes_its_own_way(
     ctx, begin, again, finish
 ):
     owner, second = begin(event="STOPPED"), begin(event="DIED")
-    owned.lock_host(ctx, *owner)
-    owned.lock_host(ctx, *second)
+    precedence.lock_host(ctx, *owner)
+    precedence.lock_host(ctx, *second)
     taken = again(second[1].uuid)
     finish(*owner)
     found = recovery.get_notification(ctx, taken[1].uuid)
     assert found.status is NotificationStatus.RUNNING
     # The host is free now: this one is the next to have it.
-    assert owned.lock_host(ctx, *taken) is None
+    assert precedence.lock_host(ctx, *taken) is None
 
 
 def test_one_of_a_host_that_serves_another_as_reserve_waits(
@@ -222,13 +223,13 @@ def test_one_of_a_host_that_serves_another_as_reserve_waits(
 ):
     make_host("reserve", reserved=True)
     owner = begin()
-    assert owned.lock_host(ctx, *owner) is None
+    assert precedence.lock_host(ctx, *owner) is None
     assert reserved.take(ctx, owner[0], 1, "reserve")
     failed = begin("reserve")
 
-    awaited = owned.lock_host(ctx, *failed)
+    awaited = precedence.lock_host(ctx, *failed)
 
-    assert awaited == owned.Awaited(owner[1].uuid, joined=False)
+    assert awaited == precedence.Awaited(owner[1].uuid, joined=False)
     waiting = recovery.get_notification(ctx, failed[1].uuid)
     assert (waiting.status, waiting.joined_to) == ("new", None)
     assert waiting.message == (
@@ -236,23 +237,23 @@ def test_one_of_a_host_that_serves_another_as_reserve_waits(
         " reserved host."
     )
     # It says so once, however often it looks.
-    assert owned.lock_host(ctx, *again(failed[1].uuid)) is not None
+    assert precedence.lock_host(ctx, *again(failed[1].uuid)) is not None
     assert said(ctx, failed[1].uuid) == [waiting.message]
     finish(*owner)
     found = recovery.get_notification(ctx, failed[1].uuid)
     assert found.status is NotificationStatus.NEW
-    assert owned.lock_host(ctx, *again(failed[1].uuid)) is None
+    assert precedence.lock_host(ctx, *again(failed[1].uuid)) is None
 
 
 def test_instances_are_recovered_side_by_side_each_by_one(ctx, begin, finish):
     one = begin(type_="VM", **vm("i-1"))
     two = begin(type_="VM", **vm("i-2"))
     other = begin(type_="VM", **vm("i-1", "IO_ERROR"))
-    assert owned.lock_instance(ctx, *one, "i-1") is None
-    assert owned.lock_instance(ctx, *two, "i-2") is None
-    assert owned.lock_instance(ctx, *one, "i-1") is None
-    awaited = owned.lock_instance(ctx, *other, "i-1")
-    assert awaited == owned.Awaited(one[1].uuid, joined=True)
+    assert precedence.lock_instance(ctx, *one, "i-1") is None
+    assert precedence.lock_instance(ctx, *two, "i-2") is None
+    assert precedence.lock_instance(ctx, *one, "i-1") is None
+    awaited = precedence.lock_instance(ctx, *other, "i-1")
+    assert awaited == precedence.Awaited(one[1].uuid, joined=True)
     finish(*one)
     ended = recovery.get_notification(ctx, other[1].uuid)
     assert ended.status is FINISHED
@@ -261,14 +262,14 @@ def test_instances_are_recovered_side_by_side_each_by_one(ctx, begin, finish):
 
 def test_a_recovery_of_the_host_takes_over_its_instances(ctx, begin, finish):
     host, instance = begin(), begin(type_="VM", **vm("i-1"))
-    assert owned.lock_instance(ctx, *instance, "i-1") is None
-    assert owned.host_owner(ctx, "compute-1") is None
-    assert owned.lock_host(ctx, *host) is None
-    assert owned.host_owner(ctx, "compute-1") == host[1].uuid
+    assert precedence.lock_instance(ctx, *instance, "i-1") is None
+    assert precedence.host_owner(ctx, "compute-1") is None
+    assert precedence.lock_host(ctx, *host) is None
+    assert precedence.host_owner(ctx, "compute-1") == host[1].uuid
 
-    awaited = owned.lock_instance(ctx, *instance, "i-1")
+    awaited = precedence.lock_instance(ctx, *instance, "i-1")
 
-    assert awaited == owned.Awaited(host[1].uuid, joined=True)
+    assert awaited == precedence.Awaited(host[1].uuid, joined=True)
     waiting = recovery.get_notification(ctx, instance[1].uuid)
     assert "recovers compute-1 with its instances" in waiting.message
     assert work.lock_resource(ctx, host[0], "instance", "i-1") is None
@@ -282,11 +283,11 @@ def test_a_host_that_is_only_a_reserve_keeps_its_instance_recoveries(
 ):
     make_host("reserve", reserved=True)
     owner = begin()
-    owned.lock_host(ctx, *owner)
+    precedence.lock_host(ctx, *owner)
     reserved.take(ctx, owner[0], 1, "reserve")
     instance = begin("reserve", "VM", **vm("i-1"))
-    assert owned.host_owner(ctx, "reserve") is None
-    assert owned.lock_instance(ctx, *instance, "i-1") is None
+    assert precedence.host_owner(ctx, "reserve") is None
+    assert precedence.lock_instance(ctx, *instance, "i-1") is None
 
 
 @pytest.mark.parametrize("how", ["waits", "was left", "other host", "none"])
@@ -304,8 +305,8 @@ def test_a_host_waits_only_for_instances_that_are_worked_on(
             )
         elif how == "was left":
             change(made.uuid, lease_expires_at=work.clock(ctx) - 1)
-    owned.lock_host(ctx, *host)
-    assert not owned.await_instances(ctx, *host)
+    precedence.lock_host(ctx, *host)
+    assert not precedence.await_instances(ctx, *host)
     work.fence(ctx, host[0])
 
 
@@ -313,15 +314,15 @@ def test_a_host_waits_for_its_instances_next_safe_point(
     ctx, begin, again, finish
 ):
     instance, host = begin(type_="VM", **vm("i-1")), begin()
-    owned.lock_host(ctx, *host)
-    assert owned.await_instances(ctx, *host)
+    precedence.lock_host(ctx, *host)
+    assert precedence.await_instances(ctx, *host)
     waiting = recovery.get_notification(ctx, host[1].uuid)
     assert waiting.status is NotificationStatus.NEW
     assert f"over from notification {instance[1].uuid}" in waiting.message
     # The host stays locked meanwhile: no other instance begins.
-    assert owned.host_owner(ctx, "compute-1") == host[1].uuid
+    assert precedence.host_owner(ctx, "compute-1") == host[1].uuid
     finish(*instance)
-    assert not owned.await_instances(ctx, *again(host[1].uuid))
+    assert not precedence.await_instances(ctx, *again(host[1].uuid))
 
 
 def test_of_two_recoveries_that_lock_at_once_one_has_it(ctx, begin, together):
@@ -329,7 +330,7 @@ def test_of_two_recoveries_that_lock_at_once_one_has_it(ctx, begin, together):
     two = begin(type_="VM", **vm("i-1", "IO_ERROR"))
     results = together(
         *(
-            lambda c=c: owned.lock_instance(
+            lambda c=c: precedence.lock_instance(
                 internal_context(ctx.database), *c, "i-1"
             )
             for c in (one, two)
@@ -338,7 +339,7 @@ def test_of_two_recoveries_that_lock_at_once_one_has_it(ctx, begin, together):
     assert results.count(None) == 1, results
     (awaited,) = [r for r in results if r is not None]
     winner = (one, two)[results.index(None)]
-    assert awaited == owned.Awaited(winner[1].uuid, joined=True)
+    assert awaited == precedence.Awaited(winner[1].uuid, joined=True)
 
 
 # Gates

@@ -40,6 +40,7 @@ NOTHING = {
     "clusters": 0,
     "hosts": 0,
     "segments": 0,
+    "messages": 0,
 }
 
 

@@ -187,6 +187,18 @@ def test_a_cancelled_one_is_aborted(ctx, accept):
     assert (found.status, found.outcome) == ("error", "aborted")
 
 
+def test_what_is_given_up_before_it_was_asked_for_is_a_row(
+    ctx, start, claimed, move_row, rows
+):
+    start()
+    vmoves.create_vmoves(ctx, claimed, [move_row(n) for n in range(2)])
+    asked, _never = vmoves.list_vmoves(ctx, claimed.uuid)
+    vmoves.transition_vmove(ctx, claimed, asked, VMoveStatus.ONGOING)
+    for _again in range(2):
+        vmoves.give_up(ctx, claimed, "No host.")
+    assert [row[2:] for row in rows()] == [(1, "error", "No host.")] * 2
+
+
 def test_each_evacuation_is_a_row(ctx, start, claimed, move_row, rows, run):
     start()
     vmoves.create_vmoves(ctx, claimed, [move_row(n) for n in range(3)])

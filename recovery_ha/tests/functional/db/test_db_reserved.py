@@ -3,7 +3,7 @@
 import pytest
 
 from recovery_ha.context import internal_context
-from recovery_ha.db import owned, recovery, reserved, segments, work
+from recovery_ha.db import precedence, recovery, reserved, segments, work
 from recovery_ha.db.reserved import UseStatus
 
 
@@ -100,11 +100,13 @@ def test_of_a_taker_and_the_host_s_own_recovery_one_wins(
         lambda: reserved.take(
             internal_context(ctx.database), claimed, 1, "reserve"
         ),
-        lambda: owned.lock_host(internal_context(ctx.database), failed, made),
+        lambda: precedence.lock_host(
+            internal_context(ctx.database), failed, made
+        ),
     )
     assert took is (awaited is not None), (took, awaited)
     if took:
-        assert awaited == owned.Awaited(claimed.uuid, joined=False)
+        assert awaited == precedence.Awaited(claimed.uuid, joined=False)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from recovery_ha.context import internal_context
 from recovery_ha.db import (
     models,
     owned,
+    precedence,
     recovery,
     recovery_runs,
     reserved,
@@ -163,8 +164,8 @@ def _stale_writes(ctx, claimed, made, move, another):
         lambda: owned.mark_host(
             ctx, claimed, made, MaintenanceCause.HOST_FAILURE
         ),
-        lambda: owned.lock_host(ctx, claimed, made),
-        lambda: owned.lock_instance(ctx, claimed, made, "i-1"),
+        lambda: precedence.lock_host(ctx, claimed, made),
+        lambda: precedence.lock_instance(ctx, claimed, made, "i-1"),
         lambda: owned.decide(ctx, claimed, made, [said]),
         lambda: owned.hold(ctx, claimed, made, "stale", wake_in=0),
         lambda: owned.put_back(

@@ -11,7 +11,12 @@ from recovery_ha.tests.fixtures.waiting import eventually
 
 FINISHED = NotificationStatus.FINISHED
 AMPHORA = "amphora-5f0a3c1e-9a4f-4c39-8a52-0d1ad6ff2d4c"
-PASSED = [("segment_enabled", "", "pass"), ("host_in_maintenance", "", "pass")]
+PASSED = [
+    ("segment_enabled", "", "pass"),
+    ("host_in_maintenance", "", "pass"),
+    ("maintenance_session", "", "pass"),
+    ("hosts_out", "", "pass"),
+]
 DOWN = [("service_down", "", "pass"), ("others_up", "", "pass")]
 
 

@@ -7,14 +7,19 @@ from test_domain_planning import WHEN, a_notification, a_segment
 
 from recovery_ha.domain.gates import (
     GATES,
+    AfterSession,
     Decision,
+    InSession,
     Snapshot,
     Verdict,
     ask,
     host_in_maintenance,
+    hosts_out,
+    maintenance_session,
     segment_enabled,
     service_down,
 )
+from recovery_ha.domain.hosts_out import HostsOut
 from recovery_ha.domain.recovery import Host, MaintenanceCause
 
 STOPPED = {"event": "STOPPED", "host_status": "NORMAL"}
@@ -116,6 +121,8 @@ def test_the_segment_is_asked_before_the_host():
     assert [gate.__name__ for gate in GATES] == [
         "segment_enabled",
         "host_in_maintenance",
+        "maintenance_session",
+        "hosts_out",
     ]
     host = a_host(
         on_maintenance=True, maintenance_cause=MaintenanceCause.OPERATOR
@@ -124,6 +131,10 @@ def test_the_segment_is_asked_before_the_host():
     assert [d.gate for d in ask(disabled)] == ["segment_enabled"]
     enabled = dataclasses.replace(disabled, segment=a_segment())
     assert [d.verdict for d in ask(enabled)] == [Verdict.PASS, Verdict.HOLD]
+    free = dataclasses.replace(
+        enabled, host=a_host(), session=InSession("s-1", "SCALE_IN")
+    )
+    assert [d.gate for d in ask(free)][-1] == "maintenance_session"
 
 
 @given(st.booleans(), st.sampled_from(CAUSES), st.booleans())
@@ -137,6 +148,110 @@ def test_gates_have_their_names_and_sentences(enabled, cause, hold):
         said = gate(snapshot)
         assert said.gate == gate.__name__
         assert said.sentence.endswith(".")
+
+
+# Maintenance sessions
+
+CRASHED = {"instance_uuid": "i-1", "event": "LIFECYCLE"}
+PROCESS = {"event": "STOPPED", "process_name": "nova-compute"}
+PAYLOADS = {"COMPUTE_HOST": STOPPED, "VM": CRASHED, "PROCESS": PROCESS}
+IDLE = InSession("s-1", "PLANNED_MAINTENANCE")
+AT_WORK = InSession("s-1", "START_MAINTENANCE", in_work=True)
+
+
+def about(kind, payload=None, **values):
+    notification = a_notification(kind, payload or PAYLOADS[kind])
+    return maintenance_session(a_snapshot(notification=notification, **values))
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "verdict", "words"),
+    [
+        ("COMPUTE_HOST", {}, "pass", "is in no maintenance session."),
+        ("COMPUTE_HOST", {"session": IDLE}, "hold", "s-1 (PLANNED_MAIN"),
+        ("COMPUTE_HOST", {"session": AT_WORK}, "hold", "until the session"),
+        ("VM", {}, "pass", "No maintenance session moves instance i-1."),
+        ("VM", {"session": IDLE}, "pass", "No maintenance session moves"),
+        ("VM", {"session": AT_WORK}, "hold", "Waiting until it is back."),
+        ("VM", {"mover": "s-2"}, "hold", "moved by maintenance session s-2"),
+        ("PROCESS", {}, "pass", "No maintenance session works on"),
+        ("PROCESS", {"session": IDLE}, "pass", "No maintenance session"),
+        ("PROCESS", {"session": AT_WORK}, "ignore", "stopped and started."),
+    ],
+)
+def test_what_a_session_has_is_left_to_it(kind, values, verdict, words):
+    said = about(kind, **values)
+    assert said.verdict == verdict
+    assert words in said.sentence
+    session = values.get("session")
+    assert said.inputs["session"] == (session and session.uuid)
+    assert said.inputs["in_work"] == bool(session and session.in_work)
+    assert said.inputs["mover"] == values.get("mover")
+
+
+def test_a_host_that_has_started_is_no_session_s_business():
+    said = about("COMPUTE_HOST", {"event": "STARTED"}, session=AT_WORK)
+    assert said.verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize(
+    ("up", "waited", "verdict", "words"),
+    [
+        (False, 0, "pass", "does not see its compute service up."),
+        (None, 999, "hold", "Waiting for Nova to say whether it is up."),
+        (True, 59, "hold", "still does 60 seconds after the report."),
+        (True, 60, "ignore", "it has not failed."),
+    ],
+)
+def test_a_host_that_left_a_session_must_really_be_down(
+    up, waited, verdict, words
+):
+    said = about("COMPUTE_HOST", after=AfterSession("s-1", up, waited, 60))
+    assert said.verdict == verdict
+    assert words in said.sentence
+    # The next look has to know of the session, too.
+    assert (said.inputs["was_in"], said.inputs["up"]) == ("s-1", up)
+
+
+@pytest.mark.parametrize(
+    ("kind", "limit", "recovering", "maintained", "verdict"),
+    [
+        ("COMPUTE_HOST", 0, ["a", "b"], ["c"], "pass"),
+        ("COMPUTE_HOST", 1, [], [], "pass"),
+        ("COMPUTE_HOST", 1, ["a"], [], "hold"),
+        ("COMPUTE_HOST", 1, [], ["a"], "hold"),
+        ("COMPUTE_HOST", 2, ["a"], ["a"], "pass"),
+        ("COMPUTE_HOST", 2, ["a"], ["b"], "hold"),
+        # It is out already: another report of it is being worked on.
+        ("COMPUTE_HOST", 1, ["compute-1"], [], "pass"),
+        ("VM", 1, ["a"], ["b"], "pass"),
+        ("PROCESS", 1, ["a"], ["b"], "pass"),
+    ],
+)
+def test_one_limit_for_recoveries_and_sessions(
+    kind, limit, recovering, maintained, verdict
+):
+    said = hosts_out(
+        a_snapshot(
+            notification=a_notification(kind, PAYLOADS[kind]),
+            out=HostsOut(dict.fromkeys(recovering, "n-7"), (*maintained,)),
+            max_hosts_out=limit,
+        )
+    )
+    assert said.verdict == verdict
+    assert said.limit == limit
+    assert said.inputs["recovered"] == recovering
+    assert said.inputs["in_maintenance"] == maintained
+
+
+def test_who_takes_the_places_is_said():
+    said = hosts_out(
+        a_snapshot(out=HostsOut({"a": "n-7"}, ("b",)), max_hosts_out=2)
+    )
+    assert said.sentence == (
+        "2 other hosts are out of service (recovered: a; in maintenance: b),"
+        " and [host_failure] max_hosts_out is 2. Waiting until one is back."
+    )
 
 
 # Nova's view of the service

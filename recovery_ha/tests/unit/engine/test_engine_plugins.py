@@ -153,7 +153,7 @@ def test_every_entry_point_of_ours_loads():
     _, _, text = setup.read_text().partition("recovery_ha.task_flow.tasks =")
     names = [
         line.split("=")[0].strip()
-        for line in text.splitlines()
+        for line in text.partition("\n\n")[0].splitlines()
         if "=" in line and line.startswith("    ")
     ]
     assert len(names) >= 4

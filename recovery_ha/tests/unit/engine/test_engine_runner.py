@@ -11,7 +11,8 @@ from recovery_ha.domain import errors
 from recovery_ha.domain.stages import StageState
 from recovery_ha.engine.lease import Lease
 from recovery_ha.engine.runner import FlowRunner
-from recovery_ha.plugin import _MAX_REMARKS, RecoveryTask
+from recovery_ha.plugin import RecoveryTask
+from recovery_ha.plugin.recovery import _MAX_REMARKS
 
 
 class Environment:

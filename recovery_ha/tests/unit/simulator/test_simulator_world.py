@@ -245,6 +245,34 @@ def test_cold_migration(world, confirm):
     assert list(world.allocations.of(uuid)) == [host]
 
 
+@pytest.mark.parametrize(
+    ("result", "status"), [("error", "ERROR"), ("refused", "ACTIVE")]
+)
+def test_cold_migration_that_fails(world, result, status):
+    [uuid] = world.create_servers("compute-1")
+    server = world.servers[uuid]
+    world.faults.add(kind="cold-migration", result=result, message="Full")
+    with world.lock:
+        world.moves.cold_migrate(server, None)
+    [record] = world.migrations
+    world.wait(lambda: record.status == "error")
+    assert (server.status, server.host) == (status, "compute-1")
+    assert (server.task_state, server.failures) == (None, {"migrate": "Full"})
+    assert list(world.allocations.of(uuid)) == ["compute-1"]
+
+
+def test_a_stopped_server_has_no_guest_after_its_move(world):
+    [uuid] = world.create_servers("compute-1", vm_state="stopped")
+    server = world.servers[uuid]
+    with world.lock:
+        world.moves.cold_migrate(server, "compute-3")
+    world.wait(lambda: server.status == "VERIFY_RESIZE")
+    with world.lock:
+        world.moves.confirm(server)
+    assert server.status == "SHUTOFF"
+    assert uuid not in world.computes.get("compute-3").guests
+
+
 def test_what_cannot_be_set(world):
     [uuid] = world.create_servers("compute-1")
     for fields in (

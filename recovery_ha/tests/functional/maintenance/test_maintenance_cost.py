@@ -1,0 +1,59 @@
+"""How little is asked of Nova and Placement."""
+
+import dataclasses
+
+import pytest
+
+from recovery_ha.clients.compute import Nova
+from recovery_ha.clients.placement import Placement
+from recovery_ha.engine.maintenance import snapshot
+from recovery_ha.tests.fixtures.owned_session import OwnedSession
+
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+
+
+def asked(site, env, session):
+    """Return how many requests a look takes, by service."""
+    before = site.world.journal.counts()
+    found = snapshot.take(env, session)
+    after = site.world.journal.counts()
+    return found, {
+        service: sum(after[service].values())
+        - sum(before.get(service, {}).values())
+        for service in ("compute", "placement")
+    }
+
+
+@pytest.mark.parametrize("each", [1, 20])
+def test_a_look_asks_the_same_of_each_host(site, each):
+    """What grows are the hosts, not what is asked of each."""
+    with site.world.lock:
+        hosts = [one.host for one in site.world.computes]
+    for host in hosts:
+        site.servers(host, each, project_id="p-1")
+    own = OwnedSession(site, "compute-1", "compute-2")
+
+    def env():
+        placement = Placement(
+            Nova(own.env.conf),
+            check=own.env.lease.check,
+            wait=own.env.lease.wait,
+            request_id="req-7",
+        )
+        return dataclasses.replace(own.env, placement=placement)
+
+    asked(site, env(), own.session)  # tokens and versions are known from now
+    found, all_hosts = asked(site, env(), own.session)
+    assert len(found.hosts) == len(hosts) == 4
+    assert sum(len(one.servers) for one in found.hosts.values()) == 4 * each
+
+    with site.world.lock:
+        for host in hosts[2:]:
+            site.world.computes.get(host).disabled = True
+    found, two_hosts = asked(site, env(), own.session)
+
+    assert len(found.hosts) == 2
+    assert {
+        service: (all_hosts[service] - two_hosts[service]) / 2
+        for service in all_hosts
+    } == {"compute": 1, "placement": 2}
