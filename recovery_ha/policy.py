@@ -10,7 +10,6 @@ as much as the rest of a request: answers are kept as long as their rules.
 """
 
 import functools
-import importlib.metadata
 import logging
 import re
 import sys
@@ -23,7 +22,7 @@ from typing import Any
 from oslo_config import cfg
 from oslo_policy import policy
 
-from recovery_ha import policies
+from recovery_ha import entry_points, policies
 from recovery_ha.conf import new_config
 from recovery_ha.context import RequestContext
 from recovery_ha.domain import errors
@@ -154,7 +153,7 @@ def _asks_others(enforcer: policy.Enforcer) -> bool:
 
     Those are the kinds of check that come from plug-ins, ``http`` first.
     """
-    plugins = importlib.metadata.entry_points(group="oslo.policy.rule_checks")
+    plugins = entry_points.of_group("oslo.policy.rule_checks")
     kinds = "|".join(re.escape(plugin.name) for plugin in plugins)
     return any(
         re.search(rf"\b({kinds}):", str(check))

@@ -12,7 +12,6 @@ can be used and tested by itself.
 
 import contextlib
 import functools
-import importlib.metadata
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
@@ -22,6 +21,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar, runtime_checkable
 from oslo_db import exception as db_exc
 from oslo_utils import uuidutils
 
+from recovery_ha import entry_points
 from recovery_ha.context import RequestContext
 from recovery_ha.db import work
 from recovery_ha.db.ledger import events as ledger_events
@@ -90,7 +90,7 @@ def installed_plugins() -> frozenset[str]:
 
     None of them is imported.
     """
-    points = importlib.metadata.entry_points(group=NAMESPACE)
+    points = entry_points.of_group(NAMESPACE)
     return frozenset(point.name for point in points)
 
 

@@ -1,6 +1,5 @@
 """Options, one module per group; configuration is a value, never a global."""
 
-import importlib.metadata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -10,6 +9,7 @@ from oslo_log import log
 from oslo_policy import opts as policy_opts
 from stevedore import named
 
+from recovery_ha import entry_points
 from recovery_ha.conf import (
     alarm,
     api,
@@ -20,6 +20,7 @@ from recovery_ha.conf import (
     instance_failure,
     maintenance,
     maintenance_command,
+    maintenance_download,
     metrics,
     nova,
     outbox,
@@ -42,6 +43,7 @@ MODULES = (
     engine,
     maintenance,
     maintenance_command,
+    maintenance_download,
     metrics,
     nova,
     outbox,
@@ -177,14 +179,14 @@ def _register_third_party(conf: cfg.ConfigOpts) -> None:
     owners = {
         point.dist.name
         for group in _PLUGINS
-        for point in importlib.metadata.entry_points(group=group)
+        for point in entry_points.of_group(group)
         if point.dist and not point.value.startswith("recovery_ha.")
     }
     if not owners:
         return
     points = {
         point.name: point.dist.name
-        for point in importlib.metadata.entry_points(group=_OPTIONS)
+        for point in entry_points.of_group(_OPTIONS)
         if point.dist and point.dist.name in owners
     }
     if not points:
