@@ -90,6 +90,7 @@ def make_app(
         max_lease=conf.reporting.max_lease,
         down_time=conf.engine.service_down_time,
         webhook_networks=receivers.networks(conf),
+        archives=conf.maintenance_download.archives,
         check_responses=check_responses,
     )
     app: App = pecan.Pecan(

@@ -3,7 +3,7 @@
 Nothing of it is global: several applications live in one process.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from recovery_ha.api.waiting import Waiting
@@ -32,6 +32,7 @@ class Service:
         unless it says otherwise; ``max_lease``: however long it wants.
     :ivar down_time: seconds after which an engine counts as down.
     :ivar webhook_networks: in which webhooks may have any address.
+    :ivar archives: what sessions may name for download, SHA-256 by URL.
     :ivar check_responses: answers are compared with their schemas, for tests.
     """
 
@@ -50,4 +51,5 @@ class Service:
     max_lease: int
     down_time: float
     webhook_networks: tuple[Network, ...]
+    archives: Mapping[str, str]
     check_responses: bool

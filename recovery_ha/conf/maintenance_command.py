@@ -1,55 +1,34 @@
 """The commands that sessions may have run on their hosts."""
 
-import json
 from typing import Any
 
-from oslo_config import cfg, types
+from oslo_config import cfg
+
+from recovery_ha.conf.json_types import JSONObject
 
 GROUP = "maintenance_command"
 
 
-class Commands(types.ConfigType):
-    """A JSON object: argument lists by name."""
+class Commands(JSONObject):
+    """Argument lists by name."""
 
-    def __init__(self) -> None:
-        super().__init__(type_name="JSON object of lists of strings")
+    of = "lists of strings"
 
-    def __call__(self, value: Any) -> dict[str, list[str]]:
-        """Return what a value says.
+    def member(self, name: str, value: Any) -> list[str]:
+        """Return the arguments of a command.
 
-        :raises ValueError: it is no object of lists of strings; the text
-            says what is wrong.
+        :raises ValueError: they are no list of words.
         """
-        if not isinstance(value, dict):
-            try:
-                value = json.loads(value)
-            except ValueError as exc:
-                raise ValueError(f"it is not JSON: {exc}") from exc
-        if not isinstance(value, dict):
-            raise ValueError("it is no JSON object")  # noqa: TRY004 - theirs
-        for name, argv in value.items():
-            if not (
-                isinstance(argv, list)
-                and argv
-                and all(isinstance(word, str) and word for word in argv)
-            ):
-                raise ValueError(
-                    f"command {name!r} is no list of words, such as"
-                    ' ["ssh", "{host}", "update"]'
-                )
-        return value
-
-    def __repr__(self) -> str:
-        return "Commands"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Commands)
-
-    def __hash__(self) -> int:
-        return hash(Commands)
-
-    def _formatter(self, value: Any) -> str:
-        return json.dumps(value)
+        if (
+            isinstance(value, list)
+            and value
+            and all(isinstance(word, str) and word for word in value)
+        ):
+            return value
+        raise ValueError(
+            f"command {name!r} is no list of words, such as"
+            ' ["ssh", "{host}", "update"]'
+        )
 
 
 OPTS = [

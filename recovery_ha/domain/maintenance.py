@@ -213,6 +213,17 @@ class PluginUse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Download:
+    """An archive that a session's action plug-ins find unpacked.
+
+    :ivar sha256: its checksum, 64 hexadecimal digits in lower case.
+    """
+
+    url: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PluginRun:
     """What an action plug-in did on a host, latest attempt.
 
@@ -333,6 +344,7 @@ class Session:
 
     :ivar uuid: its ``session_id``, and that of its transaction.
     :ivar round: raised whenever a state is entered, a second time too.
+    :ivar downloads: archives for its actions, as configured when it was made.
     :ivar failed_state: in which it failed; ``continue`` goes back to it.
     :ivar aborted: it was given up and cannot be continued.
     :ivar requested: what an administrator wants and nobody did yet.
@@ -355,6 +367,7 @@ class Session:
     projects: tuple[SessionProject, ...]
     instances: tuple[SessionInstance, ...]
     actions: tuple[PluginUse, ...]
+    downloads: tuple[Download, ...] = ()
     runs: tuple[PluginRun, ...]
     failed_state: SessionState | None
     aborted: bool

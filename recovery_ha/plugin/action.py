@@ -2,6 +2,7 @@
 
 import abc
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 from recovery_ha.domain.maintenance import PluginType
@@ -27,6 +28,13 @@ class ActionEnvironment(TaskEnvironment, Protocol):
     def session_id(self) -> str:
         """Whose action it is."""
 
+    def fetch_downloads(self) -> tuple[Path, ...]:
+        """Have the session's archives on this machine, unpacked.
+
+        :returns: their directories, in the session's order.
+        :raises Exception: one cannot be had; the text says why.
+        """
+
     def keep(self, output: str | None) -> None:
         """Take what the action has returned."""
 
@@ -50,9 +58,12 @@ class HostAction(RecoveryTask):
         self.type = environment.type
         self.metadata = environment.metadata
         self.session_id = environment.session_id
+        #: Where the session's archives are, from when it is run.
+        self.downloads: tuple[Path, ...] = ()
 
     def execute(self) -> str | None:
         """Do it, as a task of a flow."""
+        self.downloads = self.environment.fetch_downloads()
         output = self.run()
         self.environment.keep(output)
         return output

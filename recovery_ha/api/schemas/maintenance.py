@@ -21,7 +21,9 @@ from recovery_ha.domain.maintenance import (
 
 #: Hosts, action plug-ins, and instances of one request.
 _MOST_HOSTS, _MOST_ACTIONS, _MOST_INSTANCES = 10000, 1000, 10000
+_MOST_DOWNLOADS = 10
 _LONGEST_REASON = 4096
+_LONGEST_URL = 2048
 
 
 def _object(
@@ -80,10 +82,11 @@ CREATE = Schemas(
                 },
                 "download": {
                     "type": "array",
-                    "maxItems": 0,
-                    "description": "nothing: plug-ins are not downloaded;"
-                    " they are installed on the engines as packages, and a"
-                    " session names their entry points",
+                    "items": {"type": "string", "maxLength": _LONGEST_URL},
+                    "uniqueItems": True,
+                    "maxItems": _MOST_DOWNLOADS,
+                    "description": f"up to {_MOST_DOWNLOADS} URLs of archives"
+                    " that [maintenance_download] archives has, each once",
                 },
             },
             "maintenance_at",
@@ -313,6 +316,7 @@ _RUN = _answer(
         "ended_at": _WHEN_OR_NULL,
     }
 )
+_DOWNLOAD = _answer({"url": common.STRING, "sha256": common.STRING})
 DETAIL = _versions(
     {
         "session": _answer({**_SESSION, "all_hosts": _FLAG}),
@@ -324,6 +328,7 @@ DETAIL = _versions(
             "items": _answer({**_PLUGIN, "metadata": {"type": "object"}}),
         },
         "action_plugin_instances": {"type": "array", "items": _RUN},
+        "download": {"type": "array", "items": _DOWNLOAD},
     },
     "session",
 )

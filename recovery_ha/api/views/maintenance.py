@@ -3,6 +3,7 @@
 Times are in UTC, to the second, without an offset: its clients' form.
 """
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -78,6 +79,7 @@ def detail(item: Session, *, with_run: bool) -> View:
         ],
         "action_plugins": [_plugin(one) for one in item.actions],
         "action_plugin_instances": [_run(one) for one in item.runs],
+        "download": [asdict(one) for one in item.downloads],
     }
 
 

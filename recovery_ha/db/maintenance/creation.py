@@ -5,6 +5,7 @@ before the insert.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +22,7 @@ from recovery_ha.domain.history import NewTransaction
 from recovery_ha.domain.ledger import Kind
 from recovery_ha.domain.maintenance import (
     SESSION,
+    Download,
     HostStatus,
     HostType,
     PluginUse,
@@ -49,6 +51,7 @@ def create(
     workflow: str,
     actions: Sequence[PluginUse],
     payload: Mapping[str, Any],
+    downloads: Sequence[Download] = (),
 ) -> None:
     """Have a session, its run in the ledger, and its first message.
 
@@ -56,6 +59,7 @@ def create(
     :param maintenance_at: naive UTC.
     :param actions: in the order in which they run.
     :param payload: of the message that it is there.
+    :param downloads: archives for its actions.
     :raises errors.HostInSession: a host is in another live session; the text
         names both.
     """
@@ -66,6 +70,7 @@ def create(
         "workflow": workflow,
         "maintenance_at": maintenance_at,
         "session_metadata": dict(metadata),
+        "download": [asdict(one) for one in downloads],
         "all_hosts": not hosts,
         "aborted": False,
         "paused": False,

@@ -18,6 +18,7 @@ from recovery_ha.domain import errors
 from recovery_ha.domain.maintenance import (
     ActionStatus,
     Answer,
+    Download,
     HostStatus,
     HostType,
     InstanceAction,
@@ -64,6 +65,7 @@ def get(ctx: RequestContext, uuid: str, *, deleted: bool = False) -> Session:
         _S.workflow,
         _S.maintenance_at,
         _S.session_metadata.label("metadata"),
+        _S.download,
         _S.all_hosts,
         _S.failed_state,
         _S.aborted,
@@ -89,6 +91,7 @@ def get(ctx: RequestContext, uuid: str, *, deleted: bool = False) -> Session:
     values = _mapping(row)
     failed = values.pop("failed_state")
     wish = values.pop("requested_action")
+    downloads = values.pop("download")
     return Session(
         **{**values, "state": SessionState(row.state)},
         failed_state=None if failed is None else SessionState(failed),
@@ -97,6 +100,7 @@ def get(ctx: RequestContext, uuid: str, *, deleted: bool = False) -> Session:
         projects=read_projects(ctx, uuid),
         instances=read_instances(ctx, uuid),
         actions=_actions(ctx, uuid),
+        downloads=tuple(Download(**one) for one in downloads),
         runs=_runs(ctx, uuid),
     )
 

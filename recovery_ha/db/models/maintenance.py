@@ -45,6 +45,9 @@ class MaintenanceSession(Timestamps, Leased, Base):
     session_metadata: Mapped[dict[str, Any]] = mapped_column(
         "metadata", sa.JSON
     )
+    download: Mapped[list[dict[str, str]]] = mapped_column(
+        sa.JSON, default=list
+    )
     all_hosts: Mapped[bool] = mapped_column(sa.Boolean)
     failed_state: Mapped[str | None] = mapped_column(sa.String(32))
     aborted: Mapped[bool] = mapped_column(sa.Boolean, default=False)

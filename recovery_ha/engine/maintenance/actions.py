@@ -8,10 +8,12 @@ that can be gone on with: at least once, as its author is told.
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from oslo_utils import uuidutils
 
+from recovery_ha.clients import archives
 from recovery_ha.db.ledger.events import trace
 from recovery_ha.db.maintenance import action_work
 from recovery_ha.db.maintenance.action_work import HostRun, Unit
@@ -105,6 +107,14 @@ class Work:
     def undoing(self) -> AbstractContextManager[None]:
         """Let it undo things although the session is to be aborted."""
         return self.env.lease.undoing()
+
+    def fetch_downloads(self) -> tuple[Path, ...]:
+        """Have the session's archives on this machine, unpacked."""
+        options = self.env.conf.maintenance_download
+        return tuple(
+            archives.fetch(options, one, check=self.env.lease.check)
+            for one in self.session.downloads
+        )
 
     def keep(self, output: str | None) -> None:
         """Take what the plug-in has returned."""

@@ -58,7 +58,12 @@ class Command(HostAction):
             options.commands, self.metadata.get("name"), self.host
         )
         deadline = time.monotonic() + options.kill_after
-        with _running(argv, self.host, self.session_id) as child:
+        known = {
+            "RECOVERY_HA_HOST": self.host,
+            "RECOVERY_HA_SESSION": self.session_id,
+            "RECOVERY_HA_DOWNLOADS": os.pathsep.join(map(str, self.downloads)),
+        }
+        with _running(argv, known) as child:
             while child.status() is None:
                 if time.monotonic() > deadline:
                     child.kill()
@@ -151,12 +156,12 @@ class _Child:
 
 
 @contextlib.contextmanager
-def _running(argv: list[str], host: str, session_id: str) -> Iterator[_Child]:
+def _running(argv: list[str], known: Mapping[str, str]) -> Iterator[_Child]:
     """Run a command until the end of the block at the latest.
 
+    :param known: what its environment has besides the engine's.
     :raises CommandFailed: it cannot be started.
     """
-    known = {"RECOVERY_HA_HOST": host, "RECOVERY_HA_SESSION": session_id}
     try:
         process = subprocess.Popen(  # noqa: S603 - the operator's own
             argv,

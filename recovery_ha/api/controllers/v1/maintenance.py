@@ -1,6 +1,7 @@
 """Maintenance sessions: ``/maintenance``, and what projects have in them."""
 
 import logging
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +21,7 @@ from recovery_ha.db.paging import Page
 from recovery_ha.domain.errors import BadRequest, SessionInstanceNotFound
 from recovery_ha.domain.maintenance import (
     SESSION,
+    Download,
     InstanceAction,
     PluginType,
     PluginUse,
@@ -124,6 +126,7 @@ class Sessions(_Sessions):
             for ordinal, one in enumerate(body.get("actions", ()))
         ]
         self._check_plugins(call, workflow, actions)
+        downloads = self._downloads(body.get("download", ()))
         creation.create(
             call.context,
             uuid=uuid,
@@ -133,6 +136,7 @@ class Sessions(_Sessions):
             workflow=workflow,
             actions=actions,
             payload=_payload(call, uuid),
+            downloads=downloads,
         )
         LOG.info("Session %s: created by user %s.", uuid, call.context.user_id)
         # The row is committed: whatever happens now, it is not lost.
@@ -156,6 +160,22 @@ class Sessions(_Sessions):
         for one in actions:
             if one.plugin not in known:
                 raise _unknown("actions.plugin", one.plugin, known)
+
+    def _downloads(self, urls: Sequence[str]) -> list[Download]:
+        """Return archives with their checksums as they are now.
+
+        :raises BadRequest: one is not configured; it names those that are.
+        """
+        known = self.service.archives
+        for url in urls:
+            if url not in known:
+                raise BadRequest(
+                    "Invalid input for field/attribute download. Value:"
+                    f" {url!r}. Allowed: archives that the operator has"
+                    " named, with their checksums, in [maintenance_download]"
+                    f" archives: {', '.join(sorted(known)) or 'none'}."
+                )
+        return [Download(url=url, sha256=known[url]) for url in urls]
 
     @expose(
         versions=("1.0", None),

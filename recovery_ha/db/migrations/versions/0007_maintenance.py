@@ -39,6 +39,7 @@ def _create_sessions() -> None:
         sa.Column("workflow", sa.String(length=255), nullable=False),
         sa.Column("maintenance_at", DATETIME, nullable=False),
         sa.Column("metadata", sa.JSON(), nullable=False),
+        sa.Column("download", sa.JSON(), nullable=False),
         sa.Column("all_hosts", sa.Boolean(), nullable=False),
         sa.Column("failed_state", sa.String(length=32), nullable=True),
         sa.Column("aborted", sa.Boolean(), nullable=False),

@@ -94,7 +94,9 @@ def test_times_in_both_forms(api, when):
             {"actions": [{"plugin": "mine", "type": "host"}]},
             "Value: 'mine'. Allowed: command, dummy.",
         ),
-        ({"download": ["https://x/y.tgz"]}, "entry points"),
+        ({"download": ["https://x/y.tgz"]}, "archives: none."),
+        ({"download": "https://x/y.tgz"}, "URLs of archives"),
+        ({"download": [7]}, "download"),
         ({"colour": "red"}, "colour"),
     ],
 )
@@ -111,6 +113,42 @@ def test_what_is_refused(api, fields, said):
 @one_backend
 def test_an_empty_download_is_fine(api):
     assert create(api, download=[])
+
+
+@pytest.fixture
+def archives(conf):
+    """What the operator allows; before there is an API."""
+    found = {f"https://x/{n}.tgz": f"{n:064x}" for n in range(11)}
+    conf.set_override("archives", found, "maintenance_download")
+    return found
+
+
+def test_archives_of_the_operator(archives, api, database):
+    wanted = ["https://x/7.tgz", "https://x/1.tgz"]
+    uuid = create(api, download=wanted)
+    shown = [{"url": url, "sha256": archives[url]} for url in wanted]
+    assert api.get(f"/maintenance/{uuid}/detail").json["download"] == shown
+    found = AskedSession(database, uuid).get().downloads
+    assert [(one.url, one.sha256) for one in found] == [
+        (url, archives[url]) for url in wanted
+    ]
+
+
+@one_backend
+@pytest.mark.parametrize(
+    ("urls", "said"),
+    [
+        (["https://x/1.tgz", "https://x/y"], "Value: 'https://x/y'. Allowed"),
+        (["https://x/y"], "archives: https://x/0.tgz, https://x/1.tgz"),
+        (["https://x/1.tgz"] * 2, "each once"),
+        ([f"https://x/{n}.tgz" for n in range(11)], "up to 10 URLs"),
+    ],
+)
+def test_other_archives_are_refused(archives, api, urls, said):
+    answer = api.post("/maintenance", BODY | {"download": urls})
+    assert answer.status == 400
+    assert said in answer.fault["message"]
+    assert "[maintenance_download]" in answer.fault["message"]
 
 
 def test_plug_ins_of_engines_are_known(api, database):

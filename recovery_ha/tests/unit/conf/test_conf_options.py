@@ -64,6 +64,7 @@ def test_no_option_is_listed_twice():
 
 def test_every_module_is_in_the_list():
     found = {m.name for m in pkgutil.iter_modules(recovery_conf.__path__)}
+    found.remove("json_types")  # it has no options
     assert found == {m.__name__.rpartition(".")[2] for m in MODULES}
 
 
