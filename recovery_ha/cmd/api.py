@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import signal
 import sys
 import threading
 
@@ -12,6 +11,7 @@ from recovery_ha.api.server import Server
 from recovery_ha.clients.events import Emitter
 from recovery_ha.cmd import start
 from recovery_ha.rpc.client import EngineClient
+from recovery_ha.signals import Ending
 
 LOG = logging.getLogger(__name__)
 
@@ -32,20 +32,20 @@ def main() -> int:
         stack.callback(client.stop)
         events = Emitter(conf, "recovery-ha-api")
         stack.callback(events.stop)
-        told_to_stop = threading.Event()
+        stopping = threading.Event()
         app = make_app(
             conf,
             database,
             client.wake,
             events=events,
-            stopping=told_to_stop,
+            stopping=stopping,
         )
         server = Server(conf, app)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_args: told_to_stop.set())
+        ending = Ending()
         server.start()
         LOG.info("Listening on %s:%d.", conf.api.host, server.port)
-        told_to_stop.wait()
+        ending.wait()
+        stopping.set()
         LOG.info("Stopping.")
         server.stop()
     return 0

@@ -115,6 +115,10 @@ def _started(
             )
         finally:
             process.terminate()
+            try:
+                process.wait(_LIMIT_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
 def _wait_until_open(process: "subprocess.Popen[bytes]", port: int) -> None:

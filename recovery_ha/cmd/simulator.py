@@ -1,13 +1,12 @@
 """The command recovery-ha-simulator: a simulated OpenStack to try out."""
 
 import logging
-import signal
 import sys
-import threading
 from collections.abc import Sequence
 
 from oslo_config import cfg
 
+from recovery_ha.signals import Ending
 from recovery_ha.simulator import settings
 from recovery_ha.simulator.server import Simulator
 
@@ -73,9 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(chosen: settings.Settings) -> int:
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+    ending = Ending()
     simulator = Simulator(chosen)
     try:
         simulator.start()
@@ -95,7 +92,7 @@ def _run(chosen: settings.Settings) -> int:
             )
         )
         sys.stdout.flush()
-        stopping.wait()
+        ending.wait()
     finally:
         simulator.stop()
     return 0

@@ -9,7 +9,6 @@ works here too.
 import contextlib
 import logging
 import pathlib
-import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -28,6 +27,7 @@ from recovery_ha.conf import nova
 from recovery_ha.db import migration
 from recovery_ha.db.session import Database
 from recovery_ha.engine.service import Engine
+from recovery_ha.signals import Ending
 from recovery_ha.simulator import settings
 from recovery_ha.simulator.server import Simulator
 
@@ -51,16 +51,15 @@ def main() -> int:
     """
     conf = start.configure("recovery-ha-standalone", cli_opts=_CLI_OPTS)
     guru.install(conf, "recovery-ha-standalone")
-    told_to_stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_args: told_to_stop.set())
+    ending, stopping = Ending(), threading.Event()
     _default_addresses(conf)
     with contextlib.ExitStack() as stack:
         if conf.with_simulator:
             stack.enter_context(_simulator(conf))
         stack.enter_context(metrics.serving(conf, conf.metrics.port))
-        stack.enter_context(_service(conf, told_to_stop))
-        told_to_stop.wait()
+        stack.enter_context(_service(conf, stopping))
+        ending.wait()
+        stopping.set()
     return 0
 
 

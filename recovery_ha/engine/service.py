@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import logging
+import signal
 import socket
 import threading
 
@@ -32,6 +33,7 @@ from recovery_ha.engine.provisioning.plugins import load_plugins
 from recovery_ha.engine.recovery.handler import RecoveryHandler
 from recovery_ha.engine.runner import FlowRunner
 from recovery_ha.engine.telling import Teller
+from recovery_ha.signals import Ending
 
 LOG = logging.getLogger(__name__)
 
@@ -205,14 +207,12 @@ def run(conf: cfg.ConfigOpts, database: Database) -> int:
     :returns: the exit status.
     :raises errors.InvalidConfiguration: see :class:`Engine`.
     """
-    ended = threading.Event()
     # First of all: what a starting engine owns already, it must hand over.
-    signals = service.SignalHandler()
-    signals.add_handlers(("SIGTERM", "SIGINT"), lambda *_: ended.set())
-    signals.add_handler("SIGHUP", lambda *_: conf.mutate_config_files())
+    ending = Ending()
+    signal.signal(signal.SIGHUP, lambda *_: conf.mutate_config_files())
     launcher = service.Launcher(conf, restart_method="mutate")
     engine = EngineService(conf, database)
     launcher.launch_service(engine)
-    ended.wait()
+    ending.wait()
     engine.stop()
     return 0
