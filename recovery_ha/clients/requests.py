@@ -32,6 +32,9 @@ _SERVER_FAULT = 500
 _NO_LIMIT = contextlib.nullcontext()
 _UNAUTHORIZED = 401
 _ERRORS = 400
+_BAD_REQUEST = 400
+#: How many times a list is begun whose pages are cut off.
+_LISTS_BEGUN = 5
 _SILENCE = (
     ka_exc.ConnectFailure,
     ka_exc.ConnectionError,
@@ -200,20 +203,32 @@ class Requests:
         params: dict[str, str],
         *,
         marker: str = "id",
-    ) -> Iterator[dict[str, Any]]:
-        """Yield all items of a list, following Nova's links page by page.
+    ) -> list[dict[str, Any]]:
+        """Return all items of a list, following Nova's links page by page.
+
+        When the last item of a page is gone before the next one is asked
+        for, Nova does not know where to go on: it is begun anew.
 
         :param key: what the list is called in the answer.
         :param marker: the field of an item that names it to the next page.
         """
+        found: list[dict[str, Any]] = []
+        begun, where = 1, params
         while True:
-            body = self._get(api, path, params)
+            try:
+                body = self._get(api, path, where)
+            except errors.ComputeError as exc:
+                gone = exc.status == _BAD_REQUEST and where is not params
+                if not gone or begun == _LISTS_BEGUN:
+                    raise
+                found, begun, where = [], begun + 1, params
+                continue
             items = body[key]
-            yield from items
+            found += items
             links = body.get(f"{key}_links") or body.get("links", ())
             if not items or not any(x["rel"] == "next" for x in links):
-                return
-            params = {**params, "marker": items[-1][marker]}
+                return found
+            where = {**params, "marker": items[-1][marker]}
 
     def _get(
         self, api: Api, path: str, params: dict[str, str] | None = None

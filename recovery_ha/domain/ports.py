@@ -5,7 +5,7 @@ checks the caller's lease as late as it can and raises
 :class:`~recovery_ha.domain.errors.LeaseLost` instead of sending.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -198,6 +198,15 @@ class ComputePort(Protocol):
 
     def list_servers(self, host: str) -> list[Server]:
         """Return every project's servers on a host, all pages."""
+
+    def list_servers_of(
+        self, hosts: Collection[str]
+    ) -> dict[str, list[Server]]:
+        """Return every project's servers on hosts, by host.
+
+        Host by host if they are few; else all servers of the cloud are
+        listed, which takes a request for each page only.
+        """
 
     def find_server(self, server_id: str) -> Server | None:
         """Return one server, or None if it is gone."""

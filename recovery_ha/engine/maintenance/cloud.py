@@ -66,8 +66,8 @@ def update_instances(env: SessionEnvironment, session: Session) -> None:
     known = {one.instance_id: one for one in session.instances}
     servers = {
         server.id: server
-        for host in computes(session)
-        for server in env.compute.list_servers(host)
+        for there in env.compute.list_servers_of(computes(session)).values()
+        for server in there
     }
     wanted, _groups = project_work.constraints_of(
         env.ctx, {one.id: one.project_id for one in servers.values()}

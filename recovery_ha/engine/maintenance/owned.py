@@ -225,7 +225,8 @@ class OwnedSession:
 
     def empty_hosts(self) -> tuple[str, ...]:
         """Return the computes that are empty and were not maintained."""
-        return choosing.empty_hosts(self.cloud(), self._session)
+        seen = snapshot.take_unmaintained(self.env, self._session)
+        return choosing.empty_hosts(seen, self._session)
 
     # Decisions
 

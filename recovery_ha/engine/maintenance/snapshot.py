@@ -1,12 +1,12 @@
 """What decisions about hosts are made on, read from Nova and Placement.
 
-One list of servers and two requests to Placement per host, and one of each
-other list for all: what grows with the cloud are the hosts, not what is asked
-of each, and several hosts are asked about at once.
+One of each list for all hosts, and two requests to Placement for each, of
+which several are asked about at once; of a few hosts the servers are listed
+host by host.
 """
 
 import contextvars
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent import futures
 
 from recovery_ha.db import session_hosts
@@ -14,11 +14,12 @@ from recovery_ha.db.maintenance import project_work
 from recovery_ha.domain.choosing import CloudHost, CloudSnapshot
 from recovery_ha.domain.maintenance import (
     ActionStatus,
-    Answer,
+    HostStatus,
     HostType,
     Session,
 )
-from recovery_ha.domain.ports import ComputeService
+from recovery_ha.domain.ports import Amounts, ComputeService
+from recovery_ha.engine.maintenance import cloud
 from recovery_ha.engine.maintenance.environment import SessionEnvironment
 
 #: How many hosts are asked about at once.
@@ -43,7 +44,8 @@ def take(env: SessionEnvironment, session: Session) -> CloudSnapshot:
         if service.host in mine
         or (service.enabled and service.up and service.host not in taken)
     ]
-    hosts = {one.host: one for one in _look(env, wanted)}
+    amounts = _amounts(env, [service.host for service in wanted])
+    hosts = _hosts(env, wanted, amounts)
     instances, groups = project_work.constraints_of(
         env.ctx,
         {
@@ -57,12 +59,31 @@ def take(env: SessionEnvironment, session: Session) -> CloudSnapshot:
         groups=tuple(env.compute.list_server_groups()),
         instances=instances,
         constraints=groups,
-        skipped=frozenset(
-            one.project_id
-            for one in session.projects
-            if one.answer is Answer.SKIP
-        ),
+        skipped=cloud.skipped(session),
         arriving=arriving(session),
+    )
+
+
+def take_unmaintained(
+    env: SessionEnvironment, session: Session
+) -> CloudSnapshot:
+    """Return the computes that are not maintained, without what is free.
+
+    :raises errors.ComputeError: Nova does not say.
+    """
+    left = {
+        one.host
+        for one in session.hosts
+        if one.type is HostType.COMPUTE
+        and one.status is not HostStatus.MAINTAINED
+    }
+    services = [
+        service
+        for service in (env.compute.list_services() if left else ())
+        if service.host in left
+    ]
+    return CloudSnapshot(
+        hosts=_hosts(env, services, {}), skipped=cloud.skipped(session)
     )
 
 
@@ -77,35 +98,46 @@ def arriving(session: Session) -> dict[str, str]:
     }
 
 
-def _look(
-    env: SessionEnvironment, services: Sequence[ComputeService]
-) -> list[CloudHost]:
-    if not services:
-        return []
-    # The first alone: it fetches what the adapters then know for all others.
-    found = [_of_host(env, services[0])]
-    rest = services[1:]
+def _hosts(
+    env: SessionEnvironment,
+    services: Sequence[ComputeService],
+    amounts: Mapping[str, Amounts | None],
+) -> dict[str, CloudHost]:
+    servers = env.compute.list_servers_of([one.host for one in services])
+    return {
+        one.host: CloudHost(
+            host=one.host,
+            enabled=one.enabled,
+            up=one.up,
+            servers=tuple(servers[one.host]),
+            amounts=amounts.get(one.host),
+        )
+        for one in services
+    }
+
+
+def _amounts(
+    env: SessionEnvironment, hosts: Sequence[str]
+) -> dict[str, Amounts | None]:
+    """Return what Placement says of hosts, by name."""
+    if not hosts:
+        return {}
+    # The first alone: it fetches what the adapter then knows for all others.
+    found = {hosts[0]: env.placement.amounts(hosts[0])}
+    rest = hosts[1:]
     if not rest:
         return found
     with futures.ThreadPoolExecutor(
         min(_THREADS, len(rest)), "snapshot"
     ) as pool:
-        asked = [
-            pool.submit(contextvars.copy_context().run, _of_host, env, service)
-            for service in rest
-        ]
+        asked = {
+            host: pool.submit(
+                contextvars.copy_context().run, env.placement.amounts, host
+            )
+            for host in rest
+        }
         try:
-            return found + [one.result() for one in asked]
+            return found | {host: one.result() for host, one in asked.items()}
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-
-
-def _of_host(env: SessionEnvironment, service: ComputeService) -> CloudHost:
-    return CloudHost(
-        host=service.host,
-        enabled=service.enabled,
-        up=service.up,
-        servers=tuple(env.compute.list_servers(service.host)),
-        amounts=env.placement.amounts(service.host),
-    )

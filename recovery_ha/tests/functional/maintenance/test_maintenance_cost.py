@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from recovery_ha.clients import compute
 from recovery_ha.clients.compute import Nova
 from recovery_ha.clients.placement import Placement
 from recovery_ha.engine.maintenance import snapshot
@@ -26,7 +27,7 @@ def asked(site, env, session):
 
 @pytest.mark.parametrize("each", [1, 20])
 def test_a_look_asks_the_same_of_each_host(site, each):
-    """What grows are the hosts, not what is asked of each."""
+    """Few hosts: what grows are they, not what is asked of each."""
     with site.world.lock:
         hosts = [one.host for one in site.world.computes]
     for host in hosts:
@@ -57,3 +58,23 @@ def test_a_look_asks_the_same_of_each_host(site, each):
         service: (all_hosts[service] - two_hosts[service]) / 2
         for service in all_hosts
     } == {"compute": 1, "placement": 2}
+
+
+def test_servers_of_many_hosts_are_listed_at_once(site, monkeypatch):
+    monkeypatch.setattr(compute, "_FEW_HOSTS", 3)
+    with site.world.lock:
+        hosts = [one.host for one in site.world.computes]
+    wanted = {host: set(site.servers(host, 3)) for host in hosts}
+    own = OwnedSession(site, *hosts)
+
+    found, requests = asked(site, own.env, own.session)
+
+    assert requests["compute"] <= 10
+    assert wanted == {
+        name: {server.id for server in host.servers}
+        for name, host in found.hosts.items()
+    }
+    before = site.world.journal.counts()["compute"]
+    snapshot.take_unmaintained(own.env, own.session)
+    after = site.world.journal.counts()["compute"]
+    assert sum(after.values()) - sum(before.values()) == 2

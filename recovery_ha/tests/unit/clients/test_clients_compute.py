@@ -94,6 +94,43 @@ def test_servers_of_a_host_are_listed_over_all_pages(compute, world):
     assert compute.list_servers("compute-3") == []
 
 
+def test_a_list_whose_last_server_went_is_begun_anew(compute, world):
+    world.settings.page_limit = 3
+    wanted = set(world.create_servers("compute-1", 8))
+    listed, gone = compute._get, []
+
+    def get(api, path, params):
+        body = listed(api, path, params)
+        if len(gone) < 2:  # the next page is asked for after one of no more
+            last = body["servers"][-1]["id"]
+            with world.lock:
+                world.delete_server(world.servers[last])
+            world.wait(lambda: last not in world.servers)
+            gone.append(last)
+        return body
+
+    compute._get = get
+    found = compute.list_servers("compute-1")
+
+    assert len(gone) == 2
+    assert {server.id for server in found} == wanted - set(gone)
+
+
+def test_a_list_that_never_ends_well_is_given_up(compute, world):
+    world.settings.page_limit = 3
+    world.create_servers("compute-1", 8)
+    listed = compute._get
+
+    def get(api, path, params):
+        if "marker" in params:
+            params = {**params, "marker": "11111111"}
+        return listed(api, path, params)
+
+    compute._get = get
+    with pytest.raises(errors.ComputeError, match="marker"):
+        compute.list_servers("compute-1")
+
+
 def test_evacuations_are_listed_over_all_pages(compute, world, dead):
     world.settings.page_limit = 3
     for uuid in dead:
