@@ -57,7 +57,8 @@ class Placement(Requests):
     def amounts(self, host: str) -> Amounts | None:
         """See :meth:`ports.PlacementPort.amounts`.
 
-        Two requests for each provider. Where several providers of a host
+        One request for each provider, and one more when it has changed since
+        it was asked about last. Where several providers of a host
         have a class, an instance takes it from one of them: the one with
         the most left counts, so that never too much is said to be free.
         """
@@ -104,8 +105,10 @@ class Placement(Requests):
         """Return what one provider has, and who takes it."""
         path = f"/resource_providers/{uuid}"
         try:
-            offered = self._get(_PROVIDERS, f"{path}/inventories")
             users = self._get(_PROVIDERS, f"{path}/allocations")
+            inventories = self._inventories(
+                uuid, users["resource_provider_generation"]
+            )
         except errors.ComputeNotFound:
             return None
         taken = {
@@ -115,7 +118,7 @@ class Placement(Requests):
         used = _sums(list(taken.values()))
         total = {
             name: _capacity(inventory)
-            for name, inventory in offered["inventories"].items()
+            for name, inventory in inventories.items()
         }
         return Amounts(
             total=total,
@@ -124,10 +127,24 @@ class Placement(Requests):
             },
             largest={
                 name: float(inventory["max_unit"])
-                for name, inventory in offered["inventories"].items()
+                for name, inventory in inventories.items()
             },
             taken=taken,
         )
+
+    def _inventories(self, uuid: str, generation: int) -> dict[str, Any]:
+        """Return what a provider offers; not asked for twice.
+
+        :param generation: the provider's, which is another one after each
+            change of its inventories.
+        """
+        known = self._api.inventories.get(uuid)
+        if known is None or known[0] != generation:
+            path = f"/resource_providers/{uuid}/inventories"
+            body = self._get(_PROVIDERS, path)
+            known = body["resource_provider_generation"], body["inventories"]
+            self._api.inventories[uuid] = known
+        return known[1]
 
     @functools.cached_property
     def _nested(self) -> dict[str, list[str]]:

@@ -107,6 +107,9 @@ class Nova:
         }
         self._others[Service.AODH] = self._aodh(conf)
         self.read_retries: int = conf.nova.read_retries
+        #: What providers of Placement offer, with the generation that said
+        #: so, by uuid.
+        self.inventories: dict[str, tuple[int, dict[str, Any]]] = {}
 
     def _aodh(self, conf: cfg.ConfigOpts) -> Any:
         """Return the client of Aodh, which has options of its own.

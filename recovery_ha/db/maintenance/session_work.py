@@ -37,15 +37,18 @@ TRIES = ("_scale_ins", "_again")
 
 
 @writer
-def snapshot(ctx: RequestContext, claim: Claim) -> Session:
+def snapshot(
+    ctx: RequestContext, claim: Claim, known: Session | None = None
+) -> Session:
     """Return the session as it is, one that is to be removed included.
 
     Not from a replica, which may not have the latest replies.
 
+    :param known: see :func:`sessions.get`.
     :raises errors.LeaseLost: it is somebody else's.
     """
     work.fence(ctx, claim)
-    return sessions.get(ctx, claim.uuid, deleted=True)
+    return sessions.get(ctx, claim.uuid, deleted=True, known=known)
 
 
 @writer

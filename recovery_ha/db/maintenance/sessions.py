@@ -51,10 +51,18 @@ def not_found(uuid: str) -> errors.SessionNotFound:
 
 
 @reader
-def get(ctx: RequestContext, uuid: str, *, deleted: bool = False) -> Session:
+def get(
+    ctx: RequestContext,
+    uuid: str,
+    *,
+    deleted: bool = False,
+    known: Session | None = None,
+) -> Session:
     """Return a session with all that belongs to it; one statement per table.
 
     :param deleted: one that was deleted and is still being undone, too.
+    :param known: the session as its owner has read it, and changed nothing of
+        its instances since: if nobody has replied either, they are not read.
     :raises errors.SessionNotFound: there is none.
     """
     query = sa.select(
@@ -98,7 +106,9 @@ def get(ctx: RequestContext, uuid: str, *, deleted: bool = False) -> Session:
         requested=None if wish is None else SessionAction(wish),
         hosts=_hosts(ctx, uuid),
         projects=read_projects(ctx, uuid),
-        instances=read_instances(ctx, uuid),
+        instances=known.instances
+        if known is not None and known.seen == row.seen
+        else read_instances(ctx, uuid),
         actions=_actions(ctx, uuid),
         downloads=tuple(Download(**one) for one in downloads),
         runs=_runs(ctx, uuid),

@@ -65,8 +65,8 @@ def ask_projects(
     project_ids: Collection[str] | None,
     instances: Mapping[str, Collection[str]] | None,
     allowed_actions: Collection[InstanceAction | str],
-) -> None:
-    """Ask projects once in the session's round.
+) -> bool:
+    """Ask projects once in the session's round; tell whether one was asked.
 
     :param now: epoch seconds by the database's clock.
     :param timeout: (and the others) see :meth:`Workflow.ask_projects`.
@@ -119,6 +119,7 @@ def ask_projects(
     )
     if new:
         env.delivery.kick()
+    return bool(new)
 
 
 def _offered(
@@ -196,8 +197,10 @@ def ask_instances(
     now: float,
     allowed_actions: Collection[InstanceAction | str],
     lead_time: float,
-) -> None:
+) -> bool:
     """Ask about instances one by one, once in the session's round.
+
+    :returns: whether one was asked about.
 
     :param now: epoch seconds by the database's clock.
     :param timeout: (and the others) see :meth:`Workflow.ask_instances`.
@@ -250,6 +253,7 @@ def ask_instances(
     )
     if new:
         env.delivery.kick()
+    return bool(new)
 
 
 def check_replies(

@@ -321,7 +321,7 @@ class _Emptying:
             return None
         return moving.advance(
             self._env,
-            self._session,
+            session_work.snapshot(self._env.ctx, self._env.lease.claim),
             self._host,
             instance_ids=ids,
             targets=targets,

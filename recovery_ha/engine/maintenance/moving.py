@@ -16,7 +16,7 @@ from datetime import timedelta
 
 from recovery_ha.clients import maintenance_events
 from recovery_ha.db import work
-from recovery_ha.db.maintenance import instance_work, session_work
+from recovery_ha.db.maintenance import instance_work
 from recovery_ha.db.maintenance.instance_work import Change
 from recovery_ha.domain import errors
 from recovery_ha.domain.leaving import (
@@ -65,7 +65,7 @@ def advance(
 ) -> MovesState:
     """Bring the moves of a host's listed instances as far as they go now.
 
-    :param session: whose they are; its rows are read again.
+    :param session: whose they are, as it is now.
     :param instance_ids: these only; None: all that are listed.
     :param targets: where they go, by id; Nova chooses for the others.
     :param begin: False: what is under way is brought to its end, and
@@ -77,9 +77,8 @@ def advance(
         nothing more was sent.
     """
     env.lease.check()
-    fresh = session_work.snapshot(env.ctx, env.lease.claim)
     LOG.debug("Session %s: looking at the moves from %s", session.uuid, host)
-    tick = _Tick(env, fresh, host, instance_ids, targets or {})
+    tick = _Tick(env, session, host, instance_ids, targets or {})
     return tick.run(begin=begin)
 
 

@@ -56,6 +56,9 @@ class OwnedSession:
         self.env = env
         self.said: str | None = None
         self._session = session
+        # Whether instances were changed since they were read: in a large
+        # session they are most of it.
+        self._changed = False
 
     @property
     def conf(self) -> Any:
@@ -70,9 +73,11 @@ class OwnedSession:
     def refresh(self) -> Session:
         """Read the session again."""
         self.env.lease.check()
+        known = None if self._changed else self._session
         self._session = session_work.snapshot(
-            self.env.ctx, self.env.lease.claim
+            self.env.ctx, self.env.lease.claim, known
         )
+        self._changed = False
         return self._session
 
     def now(self) -> float:
@@ -103,7 +108,9 @@ class OwnedSession:
         """Learn from Nova which instances and projects there are."""
         if self._session.record.get(_LOOKED) == self._session.round:
             return
-        cloud.update_instances(self.env, self.refresh())
+        session = self.refresh()
+        self._changed = True
+        cloud.update_instances(self.env, session)
         self.remember(**{_LOOKED: self._session.round})
 
     # Projects
@@ -153,7 +160,7 @@ class OwnedSession:
         allowed_actions: Collection[InstanceAction | str],
     ) -> None:
         """Ask projects, those that were not asked in this round."""
-        asking.ask_projects(
+        self._changed |= asking.ask_projects(
             self.env,
             self._session,
             state,
@@ -175,7 +182,7 @@ class OwnedSession:
         lead_time: float,
     ) -> None:
         """Ask about instances one by one."""
-        asking.ask_instances(
+        self._changed |= asking.ask_instances(
             self.env,
             self._session,
             state,
@@ -285,7 +292,9 @@ class OwnedSession:
 
     def move_instances(self, host: str) -> bool:
         """Have the instances of a host moved; tell whether it is empty."""
-        state = moving.advance(self.env, self._session, host)
+        session = self.refresh()
+        self._changed = True
+        state = moving.advance(self.env, session, host)
         if state.status is MovesStatus.BUSY:
             raise Waiting(state.until or self.now(), state.sentence)
         if state.status is MovesStatus.FAILED:
@@ -326,6 +335,7 @@ class OwnedSession:
         self, host: str, allowed_actions: Collection[InstanceAction | str]
     ) -> None:
         """Have the instances of a host leave it, within what groups bear."""
+        self._changed = True
         try:
             members.empty(self.env, self._session, host, allowed_actions)
         finally:

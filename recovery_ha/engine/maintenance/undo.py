@@ -3,6 +3,7 @@
 import logging
 from dataclasses import dataclass
 
+from recovery_ha.db.maintenance import session_work
 from recovery_ha.domain import errors
 from recovery_ha.domain.leaving import MovesStatus, is_awaited
 from recovery_ha.domain.maintenance import Session, SessionAction
@@ -66,7 +67,8 @@ def _await_moves(
     waiting: Undone | None = None
     for host in sources:
         try:
-            state = moving.advance(env, session, host, begin=False)
+            fresh = session_work.snapshot(env.ctx, env.lease.claim)
+            state = moving.advance(env, fresh, host, begin=False)
         except errors.ComputeUnavailable:
             raise
         except errors.ComputeError as exc:

@@ -1,5 +1,7 @@
 """What hosts have of each resource class, and who takes it."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from recovery_ha.clients.placement import Placement
@@ -50,8 +52,9 @@ class Canned(Placement):
     def __init__(self, trees, inventories, allocations):
         self._hypervisors = {"h": ["root"]}
         self._trees = trees
-        self._inventories = inventories
+        self._offered = inventories
         self._allocations = allocations
+        self._api = SimpleNamespace(inventories={})
         self.asked = []
 
     def _get(self, api, path, params=None):
@@ -66,6 +69,7 @@ class Canned(Placement):
         _, _, uuid, kind = path.split("/")
         if kind == "inventories":
             return {
+                "resource_provider_generation": 1,
                 "inventories": {
                     name: {
                         "total": total,
@@ -73,8 +77,8 @@ class Canned(Placement):
                         "max_unit": most,
                         "allocation_ratio": 1.0,
                     }
-                    for name, (total, most) in self._inventories[uuid].items()
-                }
+                    for name, (total, most) in self._offered[uuid].items()
+                },
             }
         return {
             "allocations": {
@@ -82,7 +86,8 @@ class Canned(Placement):
                 for consumer, resources in self._allocations.get(
                     uuid, {}
                 ).items()
-            }
+            },
+            "resource_provider_generation": 1,
         }
 
 
