@@ -1,8 +1,5 @@
 """What the ledger asks of a database: how many statements, and how."""
 
-import contextlib
-import re
-
 import pytest
 import sqlalchemy as sa
 
@@ -31,6 +28,9 @@ from recovery_ha.domain.ledger import (
     TaskStatus,
     TransactionStatus,
 )
+from recovery_ha.tests.fixtures.plans import explained, scanned
+
+__all__ = ["explained"]
 
 READY = TransactionStatus.READY
 SIZES = (1, 7, 300)
@@ -163,57 +163,6 @@ def test_pages_cost_the_same_with_many_rows(ctx, statements):
 
 
 # Indexes
-
-
-@pytest.fixture
-def explained(database):
-    """Return a context manager that gathers the plans of what is read."""
-
-    @contextlib.contextmanager
-    def explained():
-        asked, plans = [], []
-
-        def note(_conn, _cursor, statement, parameters, *_rest):
-            asked.append((statement, parameters))
-
-        engine = database.read_engine
-        sa.event.listen(engine, "before_cursor_execute", note)
-        try:
-            yield plans
-        finally:
-            sa.event.remove(engine, "before_cursor_execute", note)
-        with engine.connect() as connection:
-            if engine.dialect.name == "postgresql":
-                # Small tables are scanned; a large one only for want of an
-                # index.
-                connection.exec_driver_sql("SET enable_seqscan = off")
-            for statement, parameters in asked:
-                plans.append(
-                    connection.exec_driver_sql(
-                        f"EXPLAIN {statement}", parameters
-                    )
-                    .mappings()
-                    .all()
-                )
-
-    return explained
-
-
-def scanned(plan):
-    """Return the tables that a plan reads from one end to the other."""
-    if "QUERY PLAN" in plan[0]:
-        return [
-            table
-            for line in plan
-            for table in re.findall(r"Seq Scan on (\w+)", line["QUERY PLAN"])
-        ]
-    return [
-        line["table"]
-        for line in plan
-        if line["type"] == "ALL"
-        and not line["possible_keys"]  # else the table is just small
-        and not line["table"].startswith("<")
-    ]
 
 
 @pytest.fixture
