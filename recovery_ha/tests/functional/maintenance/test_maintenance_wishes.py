@@ -63,6 +63,7 @@ def test_abort_while_it_waits(site, sessions, state):
     with pytest.raises(errors.Conflict, match="cannot be continued"):
         sessions.act(uuid, A.CONTINUE)
     # Its hosts may be in another session at once.
+    sessions.silent = {("p-1", S.MAINTENANCE)}
     again = sessions.create(*HOSTS)
     sessions.until_said(again, "to MAINTENANCE")
 
