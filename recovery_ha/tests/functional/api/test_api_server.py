@@ -64,7 +64,7 @@ def get(port, path):
 
 
 @pytest.mark.parametrize("how", ["terminate", "interrupt"])
-def test_serves_until_told_to_stop(tmp_path, options, port, how):
+def test_serves_until_told_to_stop(tmp_path, options, database, port, how):
     config = write_config(tmp_path / "recovery-ha.conf", options)
     daemon = Daemon("api", "api", config, ready="Listening on 127.0.0.1")
     try:
