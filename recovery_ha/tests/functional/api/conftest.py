@@ -37,15 +37,18 @@ def backend(request):
 
 @pytest.fixture
 def conf(backend, migrated_url):
+    """Give a configuration whose database has no rows."""
     conf = configure(migrated_url(backend))
     conf.set_override("auth_strategy", "noauth", "api")
+    database = Database(conf)
+    empty(database)
+    database.dispose()
     return conf
 
 
 @pytest.fixture
 def database(conf):
     database = Database(conf)
-    empty(database)
     yield database
     database.dispose()
 
